@@ -1,0 +1,68 @@
+"""Ids: a prefix that tells the kind, the partition where the thing lives, its age and chance.
+
+`sub_` + 2 characters of partition + 9 of milliseconds + 11 of chance, in Crockford's base 32 in lower case:
+an id leads to its keys without an index, and ids of one kind and partition sort by age.
+"""
+
+import re
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_PARTITION_LENGTH = 2
+_TIME_LENGTH = 9
+_CHANCE_LENGTH = 11
+CHANCE_BYTES = 7
+MAX_PARTITIONS = 32**_PARTITION_LENGTH
+_SEQUENCE_LENGTH = 4
+
+_SUBSCRIPTION = re.compile(f"sub_([{_ALPHABET}]{{22}})")
+# A sequence is filled up to four characters and no further: a delivery has one id.
+_DELIVERY = re.compile(
+    f"dlv_([{_ALPHABET}]{{22}})([{_ALPHABET}]{{4}}|[{_ALPHABET[1:]}][{_ALPHABET}]{{4,6}})",
+)
+
+
+def encode(number: int, length: int) -> str:
+    """Write a number in base 32, filled with zeros to `length` characters."""
+    digits = []
+    while number:
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits)).rjust(length, "0")
+
+
+def decode(text: str) -> int:
+    """Read a number in base 32."""
+    number = 0
+    for character in text:
+        number = number * 32 + _VALUES[character]
+    return number
+
+
+def subscription_id(partition: int, now: float, chance: bytes) -> str:
+    """Make an id; `now` in Unix seconds, `chance` are `CHANCE_BYTES` random bytes."""
+    random_part = encode(int.from_bytes(chance) & (32**_CHANCE_LENGTH - 1), _CHANCE_LENGTH)
+    return f"sub_{encode(partition, _PARTITION_LENGTH)}{encode(int(now * 1000), _TIME_LENGTH)}{random_part}"
+
+
+def plain_id(prefix: str, now: float, chance: bytes) -> str:
+    """Make an id of something that lives in no partition, such as a tenant or a key."""
+    random_part = encode(int.from_bytes(chance) & (32**_CHANCE_LENGTH - 1), _CHANCE_LENGTH)
+    return f"{prefix}{encode(int(now * 1000), _TIME_LENGTH)}{random_part}"
+
+
+def partition_of(subscription: str) -> int | None:
+    """Return the partition that an id leads to, or None when it is no subscription's id."""
+    match = _SUBSCRIPTION.fullmatch(subscription)
+    return decode(match[1][:_PARTITION_LENGTH]) if match else None
+
+
+def delivery_id(subscription: str, sequence: int) -> str:
+    """Return the id of an event on its way to a subscription: a function of both."""
+    return f"dlv_{subscription.removeprefix('sub_')}{encode(sequence, _SEQUENCE_LENGTH)}"
+
+
+def delivery_parts(delivery: str) -> tuple[str, int] | None:
+    """Return the subscription and the sequence of a delivery's id, or None when it is none."""
+    match = _DELIVERY.fullmatch(delivery)
+    return (f"sub_{match[1]}", decode(match[2])) if match else None
