@@ -1,0 +1,124 @@
+"""A queue client that outlives its Redis.
+
+arq's worker ends when a command of its main loop fails. A worker is handed this client instead: a command that
+fails because Redis is away, loading, full or read-only is tried again until it works, so that the worker waits
+and goes on. arq's transactions (WATCH, reads, MULTI, EXEC) cannot simply be repeated; one that loses its
+connection ends like one that lost its race, with `WatchError`, which arq takes for "somebody else was faster".
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from arq.connections import ArqRedis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import (
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    WatchError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from app.queue.doorbell import deserialize_job, queue_pool, serialize_job
+
+Answer = TypeVar("Answer")
+
+_PAUSE_SECONDS = 0.25
+_SAY_EVERY_SECONDS = 10.0
+_PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
+# Server errors that redis-py has no class for: no disk for the append-only file, no replica, a failover.
+_PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "TRYAGAIN")
+
+log = logging.getLogger(__name__)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, _PASSING) or (isinstance(error, ResponseError) and str(error).startswith(_PASSING_CODES))
+
+
+class SteadyQueue(ArqRedis):
+    """An arq client for a worker's main loop; `last_answer` is the monotonic time of Redis' last answer."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(queue_pool(url), job_serializer=serialize_job, job_deserializer=deserialize_job)
+        self.last_answer = time.monotonic()
+        self._last_said = -_SAY_EVERY_SECONDS
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Run a command until it works. DEL is tried once: arq sends it only when it shuts down."""
+        run = super().execute_command
+        if args[0] == "DEL":
+            return await run(*args, **options)
+        return await self.until_it_works(lambda: run(*args, **options))
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "SteadyPipeline":
+        pipeline = SteadyPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        pipeline.queue = self
+        return pipeline
+
+    async def until_it_works(self, run: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Repeat what fails because Redis is away for a while; other errors are raised."""
+        while True:
+            try:
+                answer = await run()
+            except (RedisError, OSError) as error:
+                if not _passes(error):
+                    raise
+                self._say(error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                self.last_answer = time.monotonic()
+                return answer
+
+    def _say(self, error: Exception) -> None:
+        if time.monotonic() - self._last_said > _SAY_EVERY_SECONDS:
+            self._last_said = time.monotonic()
+            log.warning("the queue's Redis is away, waiting for it", extra={"error": type(error).__name__})
+
+
+class SteadyPipeline(Pipeline):
+    """arq's transactions over a `SteadyQueue`."""
+
+    queue: SteadyQueue
+    lost = False
+
+    async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        """Run WATCH, or a read behind it; remember when the connection that watched is lost."""
+        run = super().immediate_execute_command
+
+        async def once() -> Any:
+            try:
+                return await run(*args, **options)
+            except WatchError:
+                self.lost = True
+                return await run(*args, **options)
+
+        return await self.queue.until_it_works(once)
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Run the transaction: until it works, or once and as a lost race when it had watched a key."""
+        run = super().execute
+        if self.lost:
+            await self.reset()
+            raise WatchError("The connection that watched was lost.")
+        if self.explicit_transaction:
+            try:
+                return await run(raise_on_error)
+            except (RedisError, OSError) as error:
+                if _passes(error):
+                    raise WatchError("Redis went away during a transaction.") from error
+                raise
+        commands = list(self.command_stack)
+
+        async def once() -> list[Any]:
+            # `execute` empties the pipeline even when it fails.
+            self.command_stack = list(commands)
+            return await run(raise_on_error)
+
+        return await self.queue.until_it_works(once)

@@ -1,0 +1,59 @@
+"""The only wiring: everything a process holds open, made from its settings and closed in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from arq.connections import ArqRedis
+
+from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, open_queue
+from app.settings import Settings
+from app.store.connection import Ledger
+from app.store.deliveries import DeliveryStore
+from app.store.subscriptions import SubscriptionStore
+from app.store.tenants import TenantStore
+from app.store.vault import Vault
+from app.store.watches import WatchStore
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a process works with."""
+
+    settings: Settings
+    ledger: Ledger
+    queue: ArqRedis
+    watches: WatchStore
+    subscriptions: SubscriptionStore
+    deliveries: DeliveryStore
+    tenants: TenantStore
+    poll_doorbell: Doorbell
+    deliver_doorbell: Doorbell
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Open what every kind of process needs. Nothing is asked of Redis yet."""
+    async with AsyncExitStack() as stack:
+        vault = Vault(settings.encryption_keys)
+        ledger = Ledger(settings.redis_url)
+        stack.push_async_callback(ledger.aclose)
+        queue = open_queue(settings.queue_url)
+        stack.push_async_callback(queue.aclose, close_connection_pool=True)
+        poll_doorbell = Doorbell(queue, POLL_QUEUE, POLL_DUE)
+        stack.push_async_callback(poll_doorbell.aclose)
+        deliver_doorbell = Doorbell(queue, DELIVER_QUEUE, DELIVER_DUE)
+        stack.push_async_callback(deliver_doorbell.aclose)
+        lifetime = settings.watch_max_seconds + settings.retention_seconds
+        subscriptions = SubscriptionStore(ledger, vault, settings.partitions, lifetime)
+        yield Resources(
+            settings=settings,
+            ledger=ledger,
+            queue=queue,
+            watches=WatchStore(ledger, vault, settings.retention_seconds),
+            subscriptions=subscriptions,
+            deliveries=DeliveryStore(ledger, subscriptions),
+            tenants=TenantStore(ledger, vault),
+            poll_doorbell=poll_doorbell,
+            deliver_doorbell=deliver_doorbell,
+        )

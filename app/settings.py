@@ -1,0 +1,186 @@
+"""Every setting, from the environment (prefix `RINGBACK_`): what it is for and why its default is that.
+
+Nonsense is refused at boot, in one line that names the setting.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "RINGBACK_"
+ENCRYPTION_KEY_BYTES = 32
+MAX_PORT = 65535
+# Two characters of base 32 carry the partition in every id.
+MAX_PARTITIONS = 1024
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Texts = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The settings of a process. Durations are seconds and may be fractions."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
+    """The ledger: Redis with AOF and `maxmemory-policy noeviction`. May carry a password."""
+    queue_redis_url: str = Field("", repr=False)
+    """arq's Redis; empty means the same one. Its keys cannot be sharded, so a cluster needs another one here."""
+    upstream_base_url: str = ""
+    """Scheme and host of the vendor's platform, without a path."""
+    admin_key: SecretStr = SecretStr("")
+    """Bearer key of `/v1/admin`; only the API needs it."""
+    encryption_keys: Texts = Field((), repr=False)
+    """Keys for what is kept encrypted; the first encrypts, all decrypt, so that keys can be rotated."""
+
+    allow_private_callbacks: bool = False
+    """Whether callbacks may go to private addresses. For development: it takes the egress guard down."""
+    allow_http_callbacks: bool = False
+    """Whether callback URLs may be plain `http`."""
+    callback_ports: Texts = ("443", "8443")
+    """Ports a callback URL may have; `*` is any. The two on which https is usually served."""
+    egress_proxy_url: str = Field("", repr=False)
+    """An HTTP proxy for callbacks, for those who need a fixed address; may carry a password."""
+
+    poll_early_seconds: Seconds = 2.0
+    """Between polls before the call is answered; the vendor recommends 2-5 s."""
+    poll_early_max_seconds: Seconds = 5.0
+    """What a long queue grows to."""
+    poll_in_progress_seconds: Seconds = 10.0
+    """Between polls of an answered call; the vendor recommends 10-30 s."""
+    poll_in_progress_max_seconds: Seconds = 30.0
+    """What a long conversation grows to."""
+    poll_error_max_seconds: Seconds = 60.0
+    """What the backoff after errors grows to: news is late by at most this once the upstream is well again."""
+    not_found_grace_seconds: float = Field(60.0, ge=0)
+    """How long a 404 is borne: a call may be registered before the upstream can tell of it."""
+    watch_max_seconds: Seconds = 14400.0
+    """How long a call is followed at most: no call lasts four hours."""
+    upstream_timeout_seconds: Seconds = 10.0
+    """For one whole answer of the upstream; it is also the longest a dead worker's lease outlives a poll."""
+    upstream_max_connections: int = Field(300, ge=1)
+    """Connections of one poll worker to the upstream, and so its polls under way at once."""
+    upstream_max_rps: float = Field(0.0, ge=0)
+    """Polls per second and worker at most; 0 is no bound."""
+    mirror_read_through: bool = False
+    """Whether the mirror asks the upstream about a call that nobody follows."""
+
+    delivery_timeout_seconds: Seconds = 15.0
+    """For one attempt, from connecting to the end of the receiver's answer."""
+    delivery_retry_seconds: Annotated[tuple[Seconds, ...], NoDecode] = (
+        1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 21600.0, 43200.0,
+    )  # fmt: skip
+    """The waits between attempts: quick while a restart may explain it, then for most of a day."""
+    delivery_max_connections: int = Field(500, ge=1)
+    """Attempts of one deliver worker under way at once."""
+
+    retention_seconds: Seconds = 604800.0
+    """How long a call and its deliveries are kept after its end: a week, a CRM's longest bad weekend."""
+    partitions: int = Field(16, ge=1, le=MAX_PARTITIONS)
+    """Into how many parts the calls are split; fixed for the life of an installation."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    worker_port: int = Field(8080, ge=0, le=MAX_PORT)
+    """Where a worker serves /healthz, /readyz and /metrics; 0 is nowhere."""
+
+    @field_validator("encryption_keys", "callback_ports", "delivery_retry_seconds", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _check_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            try:
+                length = len(base64.b64decode(key.encode() + b"=" * (-len(key) % 4), altchars=b"-_", validate=True))
+            except (binascii.Error, ValueError):
+                length = 0
+            if length != ENCRYPTION_KEY_BYTES:
+                raise ValueError("each key is 32 bytes in URL-safe base64, separated by commas")
+        return keys
+
+    @field_validator("callback_ports")
+    @classmethod
+    def _check_ports(cls, ports: tuple[str, ...]) -> tuple[str, ...]:
+        numbers = [port for port in ports if port != "*"]
+        if not ports or not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in numbers):
+            raise ValueError("is '*' or a comma-separated list of ports from 1 to 65535")
+        return ports
+
+    @field_validator("delivery_retry_seconds")
+    @classmethod
+    def _check_schedule(cls, schedule: tuple[float, ...]) -> tuple[float, ...]:
+        if not schedule:
+            raise ValueError("needs at least one wait")
+        return schedule
+
+    @field_validator("upstream_base_url", "egress_proxy_url")
+    @classmethod
+    def _check_base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("is an http or https address such as https://api.example.com")
+        return url.rstrip("/")
+
+    @field_validator("redis_url", "queue_redis_url")
+    @classmethod
+    def _check_redis(cls, url: str) -> str:
+        if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("is a redis://, rediss:// or unix:// address")
+        return url
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        pairs = (("poll_early_seconds", "poll_early_max_seconds"),)
+        pairs += (("poll_in_progress_seconds", "poll_in_progress_max_seconds"),)
+        for low, high in pairs:
+            if getattr(self, low) > getattr(self, high) and high in self.model_fields_set:
+                raise ValueError(f"{PREFIX}{high.upper()} is less than {PREFIX}{low.upper()}")
+        return self
+
+    @property
+    def queue_url(self) -> str:
+        return self.queue_redis_url or self.redis_url
+
+
+Role = Literal["api", "poll", "deliver", "tools"]
+_REQUIRED: dict[Role, dict[str, str]] = {
+    "api": {"admin_key": "a secret of your own", "encryption_keys": "32 random bytes in URL-safe base64"},
+    "poll": {
+        "upstream_base_url": "the platform's address",
+        "encryption_keys": "the same keys that the API has",
+    },
+    "deliver": {"encryption_keys": "the same keys that the API has"},
+    "tools": {"encryption_keys": "the same keys that the API has"},
+}
+
+
+def load_settings(role: Role, **overrides: Any) -> Settings:
+    """Read the settings, or end the process with one line that names the one that is missing or impossible."""
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise SystemExit(f"ringback: {_describe(error.errors()[0])}") from None
+    for name, what in _REQUIRED[role].items():
+        value = getattr(settings, name)
+        if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+            raise SystemExit(f"ringback: {PREFIX}{name.upper()} is missing: set it to {what}.")
+    return settings
+
+
+def _describe(error: Mapping[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return f"{message}."
+    name = f"{PREFIX}{str(error['loc'][0]).upper()}"
+    return f"{name} is impossible: {message[:1].lower()}{message[1:]}."

@@ -1,0 +1,107 @@
+"""The connection to the ledger: retries, the scripts, and foreign errors translated once."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from redis import exceptions as redis_errors
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from app.domain.errors import RingbackError
+from app.store import keys
+from app.store.clock import StoreClock
+
+# A command is tried again for about a second, so that a failing-over Redis is not noticed; whoever asked
+# is told after that, and the ledger's state says what is still to do.
+_RETRIES = 5
+_FIRST_RETRY_SECONDS = 0.05
+_LAST_RETRY_SECONDS = 0.5
+_SOCKET_TIMEOUT_SECONDS = 5.0
+_HEALTH_CHECK_SECONDS = 30
+_MAX_CONNECTIONS = 100
+
+
+class StoreUnavailable(RingbackError):
+    """Redis does not answer, is full, or refuses writes. Nothing was half written."""
+
+
+class WrongPartitions(RingbackError):
+    """`RINGBACK_PARTITIONS` is not the number that this installation was begun with."""
+
+
+class Ledger:
+    """An open connection to the ledger with its scripts and its clock."""
+
+    def __init__(self, url: str) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            retry=Retry(ExponentialBackoff(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS), _RETRIES),
+            retry_on_error=[redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.BusyLoadingError],
+            socket_timeout=_SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
+            health_check_interval=_HEALTH_CHECK_SECONDS,
+            max_connections=_MAX_CONNECTIONS,
+            timeout=_SOCKET_TIMEOUT_SECONDS,
+        )
+        # Any: redis-py 5 types every answer as the union of its synchronous and its asynchronous client.
+        self.redis: Any = Redis.from_pool(pool)
+        self.clock = StoreClock()
+        self._scripts: dict[str, Any] = {}
+
+    async def run(self, script: str, names: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Run `lua/<script>.lua`; raises `StoreUnavailable` when it could not run."""
+        if script not in self._scripts:
+            source = files("app.store").joinpath("lua", f"{script}.lua").read_text()
+            self._scripts[script] = self.redis.register_script(source)
+        async with translated_errors():
+            return await self._scripts[script](keys=list(names), args=list(arguments))
+
+    async def ping(self) -> None:
+        """Ask whether the ledger answers, and set the clock by it; raises `StoreUnavailable`."""
+        async with translated_errors():
+            seconds, micros = await self.redis.time()
+        self.clock.set(seconds * 1000 + micros // 1000)
+
+    async def check_partitions(self, count: int) -> None:
+        """Refuse to work with another number of partitions than before: calls would not be found any more."""
+        async with translated_errors():
+            await self.redis.hsetnx(keys.INSTALLATION, "partitions", str(count))
+            begun_with = int(await self.redis.hget(keys.INSTALLATION, "partitions") or count)
+        if begun_with != count:
+            raise WrongPartitions(
+                f"RINGBACK_PARTITIONS is {count}, but this installation was begun with {begun_with}: set it back.",
+            )
+
+    async def durability_warnings(self) -> list[str]:
+        """Return what about this Redis could lose data, as sentences for the operator."""
+        async with translated_errors():
+            memory = await self.redis.info("memory")
+            persistence = await self.redis.info("persistence")
+        warnings = []
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            warnings.append(
+                f"Redis may evict keys (maxmemory-policy {policy}): set it to noeviction, or calls get lost."
+            )
+        if not persistence.get("aof_enabled"):
+            warnings.append("Redis has no append-only file: set appendonly yes, or a restart forgets every call.")
+        return warnings
+
+    async def aclose(self) -> None:
+        await self.redis.aclose()
+
+
+@asynccontextmanager
+async def translated_errors() -> AsyncIterator[None]:
+    """Turn what Redis may fail with into `StoreUnavailable`."""
+    try:
+        yield
+    except redis_errors.OutOfMemoryError as error:
+        raise StoreUnavailable("Redis is full.") from error
+    except redis_errors.ReadOnlyError as error:
+        raise StoreUnavailable("Redis is read-only.") from error
+    except (redis_errors.RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis does not answer as it should ({type(error).__name__}).") from error

@@ -1,0 +1,169 @@
+"""Deliveries in the ledger: claimed when something is to be delivered, and settled with what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.domain.event import CallNames, Event
+from app.store import codec
+from app.store.connection import Ledger
+from app.store.keys import Partition
+from app.store.subscriptions import Destination, SubscriptionStore
+from app.store.watches import Recorded, count_within
+
+# Attempts kept of one subscription: a call's usual five events, each retried to the end, several times over.
+_ATTEMPTS_KEPT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event with its sequence, which counts a call's events from 1."""
+
+    sequence: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedOutbox:
+    """Something to deliver, leased to this worker.
+
+    `member` is the place in the outbox, `cursor` the sequence of the last event that is done with, `failures`
+    how often the first of `events` has failed. `events` are one or several, in order. `due_at` is in Unix
+    seconds by the ledger's clock.
+    """
+
+    member: str
+    due_at: float
+    tenant_id: str
+    call: CallNames
+    destination: Destination
+    cursor: int
+    failures: int
+    events: tuple[PendingEvent, ...]
+
+    @property
+    def subscription_id(self) -> str:
+        return self.member.partition("/")[0]
+
+    @property
+    def parked(self) -> bool:
+        """Whether this is a delivery that left the fast lane."""
+        return "/" in self.member
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAttempt:
+    """One POST as it is kept: `at` in Unix seconds, `status_code` 0 and an `error` where no answer came."""
+
+    sequence: int
+    at: float
+    status_code: int
+    error: str
+    duration_ms: int
+    excerpt: bytes
+    outcome: Literal["delivered", "retry", "failed", "gone"]
+
+    def pack(self) -> bytes:
+        return codec.pack(
+            [
+                self.sequence, round(self.at * 1000), self.status_code, self.error, self.duration_ms, self.excerpt,
+                self.outcome,
+            ],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What to record of a claimed delivery.
+
+    `verdict` is settle_deliveries.lua's; `retry_at` in Unix seconds, 0 for `done`; `cursor_after` the sequence of
+    the last event that is then done with; `lease_seconds` is for how long the worker goes on with the
+    subscription, 0 when it does not. `attempt` is None when the events were only passed over.
+    """
+
+    member: str
+    sequence: int
+    cursor: int
+    failures: int
+    verdict: Literal["done", "retry", "park"]
+    retry_at: float
+    cursor_after: int
+    lease_seconds: float
+    attempt: LoggedAttempt | None
+
+
+class DeliveryStore:
+    def __init__(self, ledger: Ledger, subscriptions: SubscriptionStore) -> None:
+        self._ledger = ledger
+        self._subscriptions = subscriptions
+
+    async def count_due(self, partitions: Sequence[Partition], horizon_seconds: float) -> list[int]:
+        """Return how many places of each partition's outbox fall due within the horizon."""
+        return await count_within(self._ledger, [partition.outbox for partition in partitions], horizon_seconds)
+
+    async def claim(
+        self,
+        partition: Partition,
+        *,
+        horizon_seconds: float,
+        lease_seconds: float,
+        limit: int,
+        events_each: int,
+    ) -> list[ClaimedOutbox]:
+        """Lease up to `limit` places of the outbox; see claim_deliveries.lua."""
+        arguments = [
+            partition.prefix,
+            round(horizon_seconds * 1000),
+            round(lease_seconds * 1000),
+            limit,
+            events_each,
+        ]
+        now_ms, pool, rows = await self._ledger.run("claim_deliveries", [partition.outbox], arguments)
+        self._ledger.clock.set(now_ms)
+        calls = [
+            (
+                codec.unpack_names(key),
+                tuple(PendingEvent(first + place, codec.unpack_event(event)) for place, event in enumerate(events)),
+            )
+            for key, first, events in pool
+        ]
+
+        def claimed(row: Sequence[Any]) -> ClaimedOutbox:
+            member, due_ms, tenant_id, body, cursor, failures, index = row
+            call, events = calls[index - 1]
+            return ClaimedOutbox(
+                member.decode(),
+                float(due_ms) / 1000,
+                tenant_id.decode(),
+                call,
+                self._subscriptions.open_body(body),
+                int(cursor),
+                int(failures),
+                events,
+            )
+
+        return [claim for row in rows if (claim := codec.readable(claimed, row))]
+
+    async def settle(self, partition: Partition, settlements: Sequence[Settlement]) -> list[Recorded]:
+        """Record attempts and what they lead to, each wholly or not at all; see settle_deliveries.lua."""
+        arguments: list[object] = [partition.prefix, _ATTEMPTS_KEPT]
+        for one in settlements:
+            arguments += [
+                one.member,
+                one.sequence,
+                one.cursor,
+                one.failures,
+                one.verdict,
+                round(one.retry_at * 1000),
+                one.cursor_after,
+                round(one.lease_seconds * 1000),
+                one.attempt.pack() if one.attempt else "",
+            ]
+        *results, now_ms = await self._ledger.run("settle_deliveries", [partition.outbox], arguments)
+        self._ledger.clock.set(now_ms)
+        return [Recorded(result) for result in results]
+
+    async def release(self, partition: Partition, claims: Sequence[ClaimedOutbox]) -> None:
+        """Give back claims that were not begun, so that another worker takes them at once."""
+        arguments = [part for claim in claims for part in (claim.member, round(claim.due_at * 1000))]
+        await self._ledger.run("release", [partition.outbox], arguments)

@@ -1,0 +1,83 @@
+"""The name of every key, and how long each lives.
+
+Everything that belongs to a call carries its partition's hash tag, so that one script can touch it all on
+any node of a cluster, and no script ever touches two partitions:
+
+    rb:{07}:due                    sorted set   watch id -> Unix ms of the next poll (or end of a lease)
+    rb:{07}:outbox                 sorted set   subscription, or subscription/sequence of a delivery that left
+                                                the fast lane -> Unix ms of the next attempt (or end of a lease)
+    rb:{07}:watch:<watch>          hash         k key, s state, v version, f final type, p last poll, n polls
+    rb:{07}:events:<watch>         list         the call's events; the n-th has the sequence n
+    rb:{07}:subs:<watch>           hash         registration digest -> "subscription filter", those alive
+    rb:{07}:sub:<subscription>     hash         w watch, t tenant, d digest, st status, b body, c cursor,
+                                                a failures of the delivery at the cursor,
+                                                r<sequence> failures of one that left the fast lane
+    rb:{07}:log:<subscription>     list         attempts, oldest first
+    rb:{07}:call:<tenant>:<sid>    list         the tenant's subscriptions of the call
+    rb:{07}:of:<tenant>            sorted set   the tenant's subscriptions of the partition, by id, so by age
+
+    rb:tenant:<tenant>             string       the tenant
+    rb:tenants                     sorted set   all tenants, by id
+    rb:key:<key>                   string       an API key's hash and tenant
+    rb:installation                hash         what may never change: the number of partitions
+
+Lifetimes. `due` and `outbox` hold only what there is to do. A call's keys live as long as it can be
+followed plus the retention time; when it ends, the call's own are set to the retention time, and a delivery
+that is to be retried later than that prolongs them (settle.lua). Tenants, keys and the installation have
+no lifetime: they are configuration, removed by hand.
+"""
+
+from zlib import crc32
+
+INSTALLATION = "rb:installation"
+TENANTS = "rb:tenants"
+
+
+def tenant(tenant_id: str) -> str:
+    return f"rb:tenant:{tenant_id}"
+
+
+def api_key(key_id: str) -> str:
+    return f"rb:key:{key_id}"
+
+
+class Partition:
+    """The keys of one partition."""
+
+    __slots__ = ("due", "number", "outbox", "prefix")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.prefix = f"rb:{{{number:02d}}}:"
+        self.due = f"{self.prefix}due"
+        self.outbox = f"{self.prefix}outbox"
+
+    def watch(self, watch_id: str) -> str:
+        return f"{self.prefix}watch:{watch_id}"
+
+    def events(self, watch_id: str) -> str:
+        return f"{self.prefix}events:{watch_id}"
+
+    def subscriptions(self, watch_id: str) -> str:
+        return f"{self.prefix}subs:{watch_id}"
+
+    def subscription(self, subscription_id: str) -> str:
+        return f"{self.prefix}sub:{subscription_id}"
+
+    def log(self, subscription_id: str) -> str:
+        return f"{self.prefix}log:{subscription_id}"
+
+    def call(self, tenant_id: str, call_sid: str) -> str:
+        return f"{self.prefix}call:{tenant_id}:{call_sid}"
+
+    def of_tenant(self, tenant_id: str) -> str:
+        return f"{self.prefix}of:{tenant_id}"
+
+
+def all_partitions(count: int) -> tuple[Partition, ...]:
+    return tuple(Partition(number) for number in range(count))
+
+
+def partition_number(call_sid: str, count: int) -> int:
+    """Return the partition of a call. It depends on the SID alone, so that a tenant that knows no more finds it."""
+    return crc32(call_sid.encode()) % count

@@ -1,0 +1,82 @@
+-- Records polls, each wholly or not at all.
+--
+-- KEYS  1 due  2 outbox
+-- ARGV  1 prefix of the partition's keys  2 retention, ms  then for each poll
+--       watch id, version that was claimed, when polled in ms, next due in ms, new state or '' when unchanged,
+--       final type or '', number of events n, and n times {event, type}
+--
+-- 1. A version other than the one that was claimed: somebody else was faster, nothing is written.
+-- 2. Without a change only the time of the poll and the next due time are written.
+-- 3. Else the state and the events are written, and each live subscription that wants one of the events has
+--    something to deliver; one that is already in the outbox keeps its place there, for it may be leased.
+-- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time.
+--
+-- Returns for each poll 0 (stale), 1 (recorded) or 2 (recorded, with something to deliver), then the time in ms
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function wants(filter, types, final)
+  if filter == '*' then
+    return true
+  end
+  local padded = ',' .. filter .. ','
+  if final ~= '' and string.find(padded, ',final,', 1, true) then
+    return true
+  end
+  for _, kind in ipairs(types) do
+    if string.find(padded, ',' .. kind .. ',', 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+local function queue(subscriptions, types, final)
+  local queued = 1
+  for _, value in ipairs(redis.call('HVALS', subscriptions)) do
+    local subscription, filter = string.match(value, '^([^ ]+) (.*)$')
+    if wants(filter, types, final) then
+      redis.call('ZADD', KEYS[2], 'NX', now, subscription)
+      queued = 2
+    end
+  end
+  return queued
+end
+
+local results, at = {}, 3
+while at <= #ARGV do
+  local id, version, polled, due, state, final, count = unpack(ARGV, at, at + 6)
+  at = at + 7
+  local watch, events = ARGV[1] .. 'watch:' .. id, ARGV[1] .. 'events:' .. id
+  if redis.call('HGET', watch, 'v') ~= version then
+    results[#results + 1] = 0
+  else
+    local result, types = 1, {}
+    redis.call('HSET', watch, 'p', polled)
+    redis.call('HINCRBY', watch, 'n', 1)
+    if state ~= '' then
+      redis.call('HSET', watch, 's', state, 'v', version + 1)
+    end
+    for i = at, at + count * 2 - 1, 2 do
+      redis.call('RPUSH', events, ARGV[i])
+      types[#types + 1] = ARGV[i + 1]
+    end
+    if #types > 0 then
+      redis.call('PEXPIRE', events, redis.call('PTTL', watch))
+      result = queue(ARGV[1] .. 'subs:' .. id, types, final)
+    end
+    if final == '' then
+      redis.call('ZADD', KEYS[1], 'XX', due, id)
+    else
+      redis.call('ZREM', KEYS[1], id)
+      redis.call('HSET', watch, 'f', final)
+      for _, key in ipairs({watch, events, ARGV[1] .. 'subs:' .. id}) do
+        redis.call('PEXPIRE', key, ARGV[2])
+      end
+    end
+    results[#results + 1] = result
+  end
+  at = at + count * 2
+end
+results[#results + 1] = now
+return results

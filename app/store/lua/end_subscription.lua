@@ -1,0 +1,32 @@
+-- Ends a subscription: cancelled by its tenant, or disabled because its receiver answered 410.
+--
+-- KEYS  1 due  2 outbox  3 sub  4 watch  5 subs  6 log
+-- ARGV  1 subscription id  2 watch id  3 status to set  4 attempt to log or ''
+--
+-- 1. A subscription that has ended already stays as it is.
+-- 2. Its places in the outbox and its claim on new events go.
+-- 3. A call that nobody subscribes to any more is not polled any more; a new registration wakes it up.
+--
+-- Returns 1 when it ended now, 0 when it had ended before or does not exist
+if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[3]) == 1 then
+  redis.call('RPUSH', KEYS[6], ARGV[4])
+  redis.call('PEXPIRE', KEYS[6], redis.call('PTTL', KEYS[3]))
+end
+local fields = redis.call('HMGET', KEYS[3], 'st', 'd')
+if not fields[1] or fields[1] == 'cancelled' or fields[1] == 'disabled' then
+  return 0
+end
+redis.call('HSET', KEYS[3], 'st', ARGV[3])
+redis.call('ZREM', KEYS[2], ARGV[1])
+for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
+  local sequence = string.match(field, '^r(%d+)$')
+  if sequence then
+    redis.call('ZREM', KEYS[2], ARGV[1] .. '/' .. sequence)
+    redis.call('HDEL', KEYS[3], field)
+  end
+end
+redis.call('HDEL', KEYS[5], fields[2])
+if redis.call('EXISTS', KEYS[5]) == 0 then
+  redis.call('ZREM', KEYS[1], ARGV[2])
+end
+return 1

@@ -1,0 +1,11 @@
+-- Gives back what was claimed and not begun, when a worker drains: due as before, for another worker to take.
+--
+-- KEYS  1 due or outbox
+-- ARGV  for each: member, when it was due in ms
+--
+-- Returns how many were there to give back
+local given = 0
+for at = 1, #ARGV, 2 do
+  given = given + redis.call('ZADD', KEYS[1], 'XX', 'CH', ARGV[at + 1], ARGV[at])
+end
+return given

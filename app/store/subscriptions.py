@@ -1,0 +1,297 @@
+"""Subscriptions in the ledger: registered with their call, read, listed and ended."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.domain import ids
+from app.domain.call import CallKey
+from app.domain.event import CallNames
+from app.domain.subscription import EVERYTHING, EventFilter, SubscriptionStatus, registration_digest
+from app.domain.watch import new_watch
+from app.store import codec
+from app.store.connection import Ledger, translated_errors
+from app.store.keys import Partition, all_partitions, partition_number
+from app.store.vault import Vault
+
+_OWN_SECRET = "subscription-secret"  # noqa: S105 -- the purpose of a ciphertext, no secret
+_HEADERS = "subscription-headers"
+# A page that is filtered looks at so many subscriptions at a time, and at no more than so many in all: it may
+# come out short, and says where to go on.
+_SCAN_AT_ONCE = 200
+_MOST_SCANNED = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """What a tenant asks for, checked. Secrets in clear; they are sealed on their way into the ledger."""
+
+    tenant_id: str
+    key: CallKey
+    callback_url: str
+    events: EventFilter
+    metadata: Mapping[str, str]
+    secret: str | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a delivery needs to know of its subscription; `secret` is None where the tenant's is used."""
+
+    callback_url: str
+    events: EventFilter
+    metadata: Mapping[str, str]
+    secret: str | None
+    headers: Mapping[str, str]
+    created_at: float
+    updated_at: float
+    call_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as it stands. `final_event` is the type of the call's final event once it is known."""
+
+    id: str
+    tenant_id: str
+    watch_id: str
+    status: SubscriptionStatus
+    final_event: str | None
+    cursor: int
+    call: CallNames
+    destination: Destination
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionPage:
+    """Some of a tenant's subscriptions, the newest first; `following` is where to go on, empty at the end."""
+
+    items: tuple[Subscription, ...]
+    following: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What came of registering: the id, whether it is new, and which doorbells to ring."""
+
+    id: str
+    partition: Partition
+    created: bool
+    poll_now: bool
+    deliver_now: bool
+
+
+class SubscriptionStore:
+    def __init__(self, ledger: Ledger, vault: Vault, partitions: int, lifetime_seconds: float) -> None:
+        """`lifetime_seconds` is the longest that a call can be followed and kept."""
+        self._ledger = ledger
+        self._vault = vault
+        self._partitions = all_partitions(partitions)
+        self._lifetime_seconds = lifetime_seconds
+
+    def partition_of_call(self, call_sid: str) -> Partition:
+        return self._partitions[partition_number(call_sid, len(self._partitions))]
+
+    def partition_of(self, subscription_id: str) -> Partition | None:
+        """Return where a subscription lives, or None when its id leads nowhere."""
+        number = ids.partition_of(subscription_id)
+        return self._partitions[number] if number is not None and number < len(self._partitions) else None
+
+    async def register(self, new: NewSubscription) -> Registration:
+        """Register a subscription and follow its call; the one there is found again; see register.lua."""
+        partition = self.partition_of_call(new.key.call_sid)
+        now = self._ledger.clock.now()
+        watch, watch_id = new_watch(new.key, now), new.key.watch_id
+        new_id = ids.subscription_id(partition.number, now, os.urandom(ids.CHANCE_BYTES))
+        oldest = ids.subscription_id(partition.number, max(0.0, now - self._lifetime_seconds), b"")
+        names = [
+            partition.due,
+            partition.outbox,
+            partition.watch(watch_id),
+            partition.events(watch_id),
+            partition.subscriptions(watch_id),
+            partition.subscription(new_id),
+            partition.call(new.tenant_id, new.key.call_sid),
+            partition.of_tenant(new.tenant_id),
+        ]
+        arguments = [
+            watch_id,
+            new_id,
+            registration_digest(new.tenant_id, new.callback_url),
+            _filter_text(new.events),
+            codec.pack_key(watch, self._vault),
+            codec.pack_state(watch),
+            new.tenant_id,
+            self._pack_body(new, now),
+            round(self._lifetime_seconds * 1000),
+            oldest,
+            SubscriptionStatus.ACTIVE.value,
+        ]
+        created, subscription_id, poll_now, deliver_now, now_ms = await self._ledger.run("register", names, arguments)
+        self._ledger.clock.set(now_ms)
+        return Registration(subscription_id.decode(), partition, bool(created), bool(poll_now), bool(deliver_now))
+
+    async def get(self, subscription_id: str) -> Subscription | None:
+        """Return a subscription, or None when there is none of that id (any more)."""
+        partition = self.partition_of(subscription_id)
+        if partition is None:
+            return None
+        return (await self._read(partition, [subscription_id]))[0]
+
+    async def watches_of_call(self, tenant_id: str, call_sid: str) -> list[str]:
+        """Return the watches that a tenant's subscriptions of a call lead to, the one asked for last first."""
+        partition = self.partition_of_call(call_sid)
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for one in await self._ids_of_call(partition, tenant_id, call_sid):
+                pipe.hget(partition.subscription(one), "w")
+            found = await pipe.execute()
+        return list(dict.fromkeys(watch_id.decode() for watch_id in reversed(found) if watch_id))
+
+    async def page(
+        self,
+        tenant_id: str,
+        *,
+        limit: int,
+        before: str = "",
+        call_sid: str | None = None,
+        status: SubscriptionStatus | None = None,
+    ) -> SubscriptionPage:
+        """Return up to `limit` of a tenant's subscriptions, the newest first, those that have ended too.
+
+        `before` is where the page before said to go on; see `sort_key`. With a status a page may be short or
+        even empty and yet not the last.
+        """
+        found: list[Subscription] = []
+        for _ in range(0, _MOST_SCANNED, _SCAN_AT_ONCE):
+            # One more than is shown tells whether anything follows.
+            wanted = _SCAN_AT_ONCE if status else limit + 1
+            candidates = await self._ids_before(tenant_id, call_sid, before, wanted)
+            found += [one for one in await self._read_all(candidates) if one and status in (None, one.status)]
+            if len(found) > limit:
+                return SubscriptionPage(tuple(found[:limit]), sort_key(found[limit - 1].id))
+            if len(candidates) < wanted:
+                return SubscriptionPage(tuple(found), "")
+            before = sort_key(candidates[-1])
+        return SubscriptionPage(tuple(found), before)
+
+    async def end(self, subscription: Subscription, status: SubscriptionStatus, attempt: bytes = b"") -> bool:
+        """End a subscription as cancelled or disabled; False when it had ended before. See end_subscription.lua."""
+        partition = self.partition_of(subscription.id)
+        if partition is None:
+            return False
+        names = [
+            partition.due,
+            partition.outbox,
+            partition.subscription(subscription.id),
+            partition.watch(subscription.watch_id),
+            partition.subscriptions(subscription.watch_id),
+            partition.log(subscription.id),
+        ]
+        arguments = [subscription.id, subscription.watch_id, status.value, attempt]
+        return bool(await self._ledger.run("end_subscription", names, arguments))
+
+    def open_body(self, body: bytes) -> Destination:
+        """Read a stored body, and open its secrets."""
+        url, events, metadata, created_ms, updated_ms, call_sid, secret, headers = codec.unpack(body)[:8]
+        opened = codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {}
+        return Destination(
+            callback_url=url,
+            events=EventFilter(tuple(events)),
+            metadata=metadata,
+            secret=self._vault.open(secret, _OWN_SECRET) if secret else None,
+            headers=opened,
+            created_at=created_ms / 1000,
+            updated_at=updated_ms / 1000,
+            call_sid=call_sid,
+        )
+
+    def _pack_body(self, new: NewSubscription, now: float) -> bytes:
+        now_ms = round(now * 1000)
+        secret = self._vault.seal(new.secret, _OWN_SECRET) if new.secret else None
+        headers = self._vault.seal(codec.pack([dict(new.headers)]).decode("latin-1"), _HEADERS) if new.headers else None
+        return codec.pack(
+            [
+                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, now_ms, new.key.call_sid,
+                secret, headers,
+            ],
+        )  # fmt: skip
+
+    async def _ids_before(self, tenant_id: str, call_sid: str | None, before: str, limit: int) -> list[str]:
+        """Merge the partitions' indexes: within each, ids sort by age behind their partition's two characters."""
+        if call_sid is not None:
+            ids_of_call = await self._ids_of_call(self.partition_of_call(call_sid), tenant_id, call_sid)
+            behind = [one for one in ids_of_call if not before or sort_key(one) < before]
+            return sorted(behind, key=sort_key, reverse=True)[:limit]
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for partition in self._partitions:
+                head = f"sub_{ids.encode(partition.number, 2)}"
+                upper = f"({head}{before}" if before else "+"
+                pipe.zrevrangebylex(partition.of_tenant(tenant_id), upper, "-", 0, limit)
+            pages = await pipe.execute()
+        merged = sorted((one.decode() for page in pages for one in page), key=sort_key, reverse=True)
+        return merged[:limit]
+
+    async def _ids_of_call(self, partition: Partition, tenant_id: str, call_sid: str) -> list[str]:
+        async with translated_errors():
+            found = await self._ledger.redis.lrange(partition.call(tenant_id, call_sid), 0, -1)
+        return [one.decode() for one in found]
+
+    async def _read_all(self, subscription_ids: Sequence[str]) -> list[Subscription | None]:
+        by_partition: dict[int, list[str]] = {}
+        for one in subscription_ids:
+            by_partition.setdefault(ids.partition_of(one) or 0, []).append(one)
+        read: dict[str, Subscription | None] = {}
+        for number, group in by_partition.items():
+            read.update(zip(group, await self._read(self._partitions[number], group), strict=True))
+        return [read[one] for one in subscription_ids]
+
+    async def _read(self, partition: Partition, subscription_ids: Sequence[str]) -> list[Subscription | None]:
+        """Read subscriptions of one partition, and of their calls the names and whether the final event is known.
+
+        A call whose retention is over takes its subscriptions with it, although their own keys last longer.
+        """
+        if not subscription_ids:
+            return []
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for one in subscription_ids:
+                pipe.hmget(partition.subscription(one), "w", "t", "st", "b", "c")
+            rows = await pipe.execute()
+            for watch_id, *_ in rows:
+                pipe.hmget(partition.watch((watch_id or b"").decode()), "k", "f")
+            calls = await pipe.execute()
+        return [
+            self._subscription(one, row, key, final) if row[0] and key else None
+            for one, row, (key, final) in zip(subscription_ids, rows, calls, strict=True)
+        ]
+
+    def _subscription(
+        self, subscription_id: str, row: Sequence[bytes], key: bytes, final: bytes | None
+    ) -> Subscription:
+        watch_id, tenant_id, status_text, body, cursor = row
+        status = SubscriptionStatus(status_text.decode())
+        if final and status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
+            status = SubscriptionStatus.COMPLETED
+        return Subscription(
+            subscription_id,
+            tenant_id.decode(),
+            watch_id.decode(),
+            status,
+            final.decode() if final else None,
+            int(cursor),
+            codec.unpack_names(key),
+            self.open_body(body),
+        )
+
+
+def sort_key(subscription_id: str) -> str:
+    """Return what subscriptions of all partitions sort by: their id without its partition."""
+    return subscription_id[6:]
+
+
+def _filter_text(events: EventFilter) -> str:
+    """Write a filter as commit_polls.lua reads it."""
+    return "*" if not events.names or EVERYTHING in events.names else ",".join(events.names)

@@ -1,0 +1,143 @@
+"""Watches in the ledger: claimed when they fall due, and committed with what a poll has changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from app.domain.cadence import PollAgain, Step
+from app.domain.event import Event
+from app.domain.watch import Watch
+from app.store import codec
+from app.store.connection import Ledger, translated_errors
+from app.store.keys import Partition
+from app.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPoll:
+    """A watch leased to this worker; `due_at` in Unix seconds by the ledger's clock."""
+
+    watch_id: str
+    due_at: float
+    version: int
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True)
+class PolledStep:
+    """What a poll that was sent at `polled_at` (Unix seconds) has led to."""
+
+    claimed: ClaimedPoll
+    step: Step
+    polled_at: float
+
+
+class Recorded(IntEnum):
+    """What became of a record: the numbers are the scripts'."""
+
+    STALE = 0
+    DONE = 1
+    DONE_WITH_MORE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCall:
+    """What the ledger knows of a call. `last_polled_at` is 0 before the first poll."""
+
+    watch: Watch
+    events: tuple[Event, ...]
+    polls: int
+    last_polled_at: float
+    next_poll_at: float
+
+
+class WatchStore:
+    def __init__(self, ledger: Ledger, vault: Vault, retention_seconds: float) -> None:
+        self._ledger = ledger
+        self._vault = vault
+        self._retention_ms = round(retention_seconds * 1000)
+
+    async def count_due(self, partitions: Sequence[Partition], horizon_seconds: float) -> list[int]:
+        """Return how many watches of each partition fall due within the horizon."""
+        return await count_within(self._ledger, [partition.due for partition in partitions], horizon_seconds)
+
+    async def claim(
+        self,
+        partition: Partition,
+        *,
+        horizon_seconds: float,
+        lease_seconds: float,
+        limit: int,
+    ) -> list[ClaimedPoll]:
+        """Lease up to `limit` watches that fall due within the horizon; see claim_polls.lua."""
+        arguments = [partition.prefix, round(horizon_seconds * 1000), round(lease_seconds * 1000), limit]
+        now_ms, *rows = await self._ledger.run("claim_polls", [partition.due], arguments)
+        self._ledger.clock.set(now_ms)
+        return [claim for row in rows if (claim := codec.readable(self._claimed, row))]
+
+    def _claimed(self, row: Sequence[bytes]) -> ClaimedPoll:
+        watch_id, due_ms, version, key, state = row
+        watch = codec.unpack_watch(key, state, self._vault)
+        return ClaimedPoll(watch_id.decode(), float(due_ms) / 1000, int(version), watch)
+
+    async def commit(self, partition: Partition, steps: Sequence[PolledStep]) -> list[Recorded]:
+        """Record polls, each wholly or not at all; see commit_polls.lua."""
+        arguments: list[object] = [partition.prefix, self._retention_ms]
+        for polled in steps:
+            arguments += self._commit_arguments(polled)
+        *results, now_ms = await self._ledger.run("commit_polls", [partition.due, partition.outbox], arguments)
+        self._ledger.clock.set(now_ms)
+        return [Recorded(result) for result in results]
+
+    def _commit_arguments(self, polled: PolledStep) -> list[object]:
+        claimed, step = polled.claimed, polled.step
+        changed = step.watch != claimed.watch
+        match step.following:
+            case PollAgain(at):
+                next_ms, final_type = round(at * 1000), ""
+            case _:
+                next_ms, final_type = 0, step.events[-1].type
+        events = [part for event in step.events for part in (codec.pack_event(event), event.type)]
+        return [
+            claimed.watch_id,
+            claimed.version,
+            round(polled.polled_at * 1000),
+            next_ms,
+            codec.pack_state(step.watch) if changed else "",
+            final_type,
+            len(step.events),
+            *events,
+        ]
+
+    async def release(self, partition: Partition, claims: Sequence[ClaimedPoll]) -> None:
+        """Give back claims that were not begun, so that another worker takes them at once."""
+        arguments = [part for claim in claims for part in (claim.watch_id, round(claim.due_at * 1000))]
+        await self._ledger.run("release", [partition.due], arguments)
+
+    async def read(self, partition: Partition, watch_id: str) -> KeptCall | None:
+        """Return what is kept of a call, or None when its retention is over."""
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            pipe.hmget(partition.watch(watch_id), "k", "s", "p", "n")
+            pipe.lrange(partition.events(watch_id), 0, -1)
+            pipe.zscore(partition.due, watch_id)
+            (key, state, polled, polls), events, due = await pipe.execute()
+        if key is None:
+            return None
+        return KeptCall(
+            codec.unpack_watch(key, state, self._vault),
+            tuple(codec.unpack_event(event) for event in events),
+            int(polls or 0),
+            int(polled or 0) / 1000,
+            (due or 0) / 1000,
+        )
+
+
+async def count_within(ledger: Ledger, names: Sequence[str], horizon_seconds: float) -> list[int]:
+    """Return how many members of each sorted set fall due within the horizon from now."""
+    async with translated_errors():
+        pipe = ledger.redis.pipeline(transaction=False)
+        for name in names:
+            pipe.zcount(name, "-inf", round((ledger.clock.now() + horizon_seconds) * 1000))
+        counts: list[int] = await pipe.execute()
+    return counts
