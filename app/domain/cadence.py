@@ -167,8 +167,7 @@ def _not_found(watch: Watch, now: float, pace: Pace) -> Step:
     denied_since = watch.trouble.denied_since or (now if known else watch.registered_at)
     if now - denied_since >= pace.not_found_grace:
         return _give_up(watch, "expired" if known else "not_found", now)
-    trouble = Trouble(watch.trouble.failures + 1, 0, denied_since)
-    return Step(replace(watch, trouble=trouble), (), PollAgain(now + pace.early))
+    return Step(replace(watch, trouble=Trouble(0, 0, denied_since)), (), PollAgain(now + pace.early))
 
 
 def _unauthorized(watch: Watch, now: float, pace: Pace, jitter: float) -> Step:
@@ -177,7 +176,7 @@ def _unauthorized(watch: Watch, now: float, pace: Pace, jitter: float) -> Step:
     patience = pace.not_found_grace if watch.snapshot.known else 0.0
     if refusals >= REFUSALS_BEFORE_LOST and now - denied_since >= patience:
         return _give_up(watch, "unauthorized", now)
-    trouble = Trouble(watch.trouble.failures + 1, refusals, denied_since)
+    trouble = Trouble(0, refusals, denied_since)
     again = PollAgain(now + backoff(refusals, 0.0, pace, jitter))
     return Step(replace(watch, trouble=trouble), (), again)
 

@@ -69,11 +69,17 @@ def _entries(history: object) -> list[Entry]:
     for item in history:
         if not isinstance(item, dict):
             continue
-        pairs = [(item["status"], item.get("timestamp"))] if "status" in item else list(item.items())
-        found += [read_entry(_text(status)[:MAX_STATUS_LENGTH], time) for status, time in pairs]
+        found += [read_entry(_text(status)[:MAX_STATUS_LENGTH], time) for status, time in _pairs(item)]
         if len(found) > MAX_ENTRIES:
             raise MalformedAnswer(f"The answer's event_history has more than {MAX_ENTRIES} entries.")
     return found
+
+
+def _pairs(item: dict[str, Any]) -> list[tuple[object, object]]:
+    """Return what an entry says; of several keys those that have a time are statuses, the others remarks."""
+    if "status" in item:
+        return [(item["status"], item.get("timestamp"))]
+    return [(name, time) for name, time in item.items() if len(item) == 1 or parse_timestamp(time)]
 
 
 def _text(value: object) -> str:

@@ -64,11 +64,12 @@ def _in_order(entries: list[Entry]) -> list[Entry]:
     """Keep the list's order where it makes sense, and else go by the times.
 
     It makes sense when its times do not run backwards, or when its statuses follow the course of a call
-    (then a clock upstream was off). A list for which neither holds was shuffled or is the newest first.
+    (then a clock upstream was off), which takes at least two that have a place in it. A list for which
+    neither holds was shuffled or is the newest first.
     """
     times = _filled_times(entries)
     ranks = [rank for entry in entries if (rank := RANKS.get(entry.name)) is not None]
-    if _ascending(times) or _ascending(ranks):
+    if _ascending(times) or (len(set(ranks)) > 1 and _ascending(ranks)):
         return entries
     unknown = max(RANKS.values())
     by_time = sorted(

@@ -9,10 +9,10 @@ from app.domain.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """How often in a row the upstream has not given a status, and since when it denies the call.
+    """How often in a row the upstream has failed to answer, and since when it denies the call.
 
-    `failures` counts every kind in a row, `refusals` the 401s in a row; `denied_since` is the Unix time
-    of the first 404 or 401 since it last answered with a status, 0 while there is none.
+    `failures` counts what was no usable answer, `refusals` the 401s, both in a row; `denied_since` is the Unix
+    time of the first 404 or 401 since it last answered with a status, 0 while there is none.
     """
 
     failures: int = 0
