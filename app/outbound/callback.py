@@ -1,0 +1,78 @@
+"""The client that carries deliveries to receivers: hosts that strangers name, so behind the address guard."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+import httpx
+from aiohttp.abc import AbstractResolver
+
+from app.outbound.egress import LOOKUP_SECONDS, GuardedResolver, SystemResolver, guarded_connector
+from app.outbound.http import ErrorClass, Exchange, NoAnswer, OutboundClient, exchange, parse_url, tls_context
+
+# What is kept of a receiver's answer. A person reads it to see what the receiver said; more is neither read nor kept.
+MAX_ANSWER_BYTES = 1024
+
+_OWN_HEADERS = {"user-agent": f"Ringback/{version('ringback')}", "content-type": "application/json"}
+
+
+class CallbackClient:
+    """One long-lived client per process. Make it inside a running loop, and close it or use it in `async with`.
+
+    `timeout_seconds` bounds a whole attempt, the wait for one of the `max_connections` included: whoever runs
+    more attempts than that at once makes the later ones time out. `extra_trust_roots` is a PEM file of
+    certificate authorities to trust beside the public ones; `resolver` replaces the system's name lookup.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_seconds: float,
+        max_connections: int,
+        allow_private: bool,
+        extra_trust_roots: Path | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        tls = tls_context(extra_trust_roots)
+        self._resolver = GuardedResolver(
+            resolver or SystemResolver(),
+            allow_private=allow_private,
+            lookup_seconds=LOOKUP_SECONDS,
+        )
+        connector = guarded_connector(
+            self._resolver,
+            allow_private=allow_private,
+            max_connections=max_connections,
+            tls=tls,
+        )
+        self._client = OutboundClient(connector)
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+        """POST a JSON body. The client's own headers win over `headers`. The answer's body is cut at 1,024 bytes."""
+        lowered = {name.lower(): value for name, value in headers.items()}
+        try:
+            request = httpx.Request("POST", parse_url(url), headers=lowered | _OWN_HEADERS, content=body)
+        except (httpx.InvalidURL, ValueError):
+            # Stored by other rules than today's: an attempt that cannot be written down is a failed attempt.
+            return NoAnswer(ErrorClass.PROTOCOL, 0.0)
+        return await exchange(
+            self._client,
+            request,
+            deadline_seconds=self._timeout_seconds,
+            max_body_bytes=MAX_ANSWER_BYTES,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection. What is under way ends as an answer that did not come."""
+        await self._client.aclose()
+        await self._resolver.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the client itself: it is open from the start."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the client."""
+        await self.aclose()
