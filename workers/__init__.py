@@ -1,0 +1,1 @@
+"""The loops: claim what is due, do HTTP concurrently, record the outcome atomically."""

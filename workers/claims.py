@@ -1,0 +1,158 @@
+"""What a worker holds: claimed from the ledger, acted on at each one's own instant, given back on shutdown.
+
+How it works. A job (a tick's or a doorbell's) makes the worker look at a partition: it claims what falls due
+within the horizon, as much as there is room for, and returns; each claim becomes a task that sleeps until its
+instant, waits for one of the places, and acts. So arq runs a few short jobs a second, however many calls
+there are, and a slow upstream or receiver holds up no job. The horizon reaches beyond the next tick, so that
+nothing falls due between two looks.
+
+A claim that could not begin while its lease is safe is dropped: by then another worker may hold it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from app.store.clock import StoreClock
+from app.store.connection import StoreUnavailable
+from app.store.keys import Partition
+from app.telemetry import metrics
+
+# A tick comes every second; the rest is what a tick and the look it leads to may be late by.
+HORIZON_SECONDS = 1.6
+# How long a claim may outlive the longest action on it: for the record's round trip, and to be told from it.
+LEASE_MARGIN_SECONDS = 5.0
+_CLAIM_AT_ONCE = 200
+# A look waits for room for so long at most; the next tick's look waits again.
+_PATIENCE_SECONDS = 20.0
+# A worker holds claims for the whole horizon, not only those it acts on at this moment.
+_HELD_PER_PLACE = 16
+
+
+class Claim(Protocol):
+    """What every claim tells: when it is due, in Unix seconds by the ledger's clock."""
+
+    @property
+    def due_at(self) -> float: ...
+
+
+ClaimT = TypeVar("ClaimT", bound=Claim)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[ClaimT]):
+    """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back."""
+
+    name: str
+    claim: Callable[[Partition, float, int], Awaitable[Sequence[ClaimT]]]
+    act: Callable[[Partition, ClaimT], Awaitable[None]]
+    release: Callable[[Partition, Sequence[ClaimT]], Awaitable[None]]
+    longest_seconds: float
+    places: int
+
+
+class ClaimLoop(Generic[ClaimT]):
+    """Looks at partitions when told to, and works off what it claims there."""
+
+    def __init__(self, work: Work[ClaimT], clock: StoreClock, ring: Callable[[int], None]) -> None:
+        """`ring` makes any worker look at a partition again, when this one left something due there."""
+        self._work = work
+        self._clock = clock
+        self._ring = ring
+        self._lease_seconds = work.longest_seconds + LEASE_MARGIN_SECONDS
+        self._places = asyncio.Semaphore(work.places)
+        self._room = asyncio.Event()
+        self._room.set()
+        self._most_held = work.places * _HELD_PER_PLACE
+        self._about_to_look: set[int] = set()
+        self._sleeping: dict[asyncio.Task[None], tuple[Partition, ClaimT]] = {}
+        self._acting: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    @property
+    def held(self) -> int:
+        return len(self._sleeping) + len(self._acting)
+
+    async def look(self, partition: Partition) -> None:
+        """Claim what falls due in a partition, and start working it off."""
+        if partition.number in self._about_to_look:
+            # Whoever is about to look has not looked yet, and so sees what this ring is about.
+            return
+        self._about_to_look.add(partition.number)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._room.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._about_to_look.discard(partition.number)
+        limit = self._free()
+        if not limit:
+            return
+        claims = await self._work.claim(partition, self._lease_seconds, limit)
+        for claim in claims:
+            self._hold(partition, claim)
+        if len(claims) == limit:
+            self._ring(partition.number)
+
+    async def drain(self, patience_seconds: float) -> None:
+        """Give back what has not begun, and wait for what has."""
+        self._draining = True
+        self._room.set()
+        sleeping = list(self._sleeping.items())
+        by_partition: dict[Partition, list[ClaimT]] = {}
+        for task, (partition, claim) in sleeping:
+            task.cancel()
+            by_partition.setdefault(partition, []).append(claim)
+        try:
+            for partition, claims in by_partition.items():
+                await self._work.release(partition, claims)
+        except StoreUnavailable as error:
+            log.warning("claims are left to their leases", extra={"claims": len(sleeping), "reason": str(error)})
+        if self._acting:
+            await asyncio.wait(set(self._acting), timeout=patience_seconds)
+
+    def _free(self) -> int:
+        return 0 if self._draining else max(0, min(_CLAIM_AT_ONCE, self._most_held - self.held))
+
+    def _hold(self, partition: Partition, claim: ClaimT) -> None:
+        lease_ends = max(claim.due_at, self._clock.now()) + self._lease_seconds
+        task = asyncio.create_task(self._run(partition, claim, lease_ends))
+        self._sleeping[task] = (partition, claim)
+        task.add_done_callback(self._let_go)
+        self._count()
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._sleeping.pop(task, None)
+        self._acting.discard(task)
+        self._count()
+        if not task.cancelled() and (error := task.exception()):
+            # Its lease ends, and it is claimed again: nothing is lost but time.
+            log.error("%s failed", self._work.name, exc_info=error)
+
+    def _count(self) -> None:
+        metrics.IN_FLIGHT.labels(self._work.name).set(self.held)
+        if self.held < self._most_held or self._draining:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def _run(self, partition: Partition, claim: ClaimT, lease_ends: float) -> None:
+        wait = claim.due_at - self._clock.now()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        async with self._places:
+            if self._clock.now() > lease_ends - self._work.longest_seconds:
+                return
+            self._begin()
+            await self._work.act(partition, claim)
+
+    def _begin(self) -> None:
+        task = asyncio.current_task()
+        if task in self._sleeping:
+            del self._sleeping[task]
+            self._acting.add(task)

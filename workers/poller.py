@@ -1,0 +1,109 @@
+"""Polling one claimed call: ask, decide, record, and wake up whoever delivers."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+from app.domain import cadence
+from app.domain.cadence import Failed, Pace, PollOutcome, Step
+from app.outbound.upstream import UpstreamClient
+from app.queue import Doorbell
+from app.store.clock import StoreClock
+from app.store.connection import StoreUnavailable
+from app.store.keys import Partition
+from app.store.watches import ClaimedPoll, PolledStep, Recorded, WatchStore
+from app.telemetry import metrics
+from workers.batching import Batcher
+from workers.claims import LEASE_MARGIN_SECONDS, Work
+
+log = logging.getLogger(__name__)
+
+
+class Throttle:
+    """Lets so many through per second, evenly spaced; 0 is no bound."""
+
+    def __init__(self, per_second: float) -> None:
+        self._spacing = 1 / per_second if per_second else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        if self._spacing:
+            now = asyncio.get_running_loop().time()
+            self._next = max(now, self._next + self._spacing)
+            await asyncio.sleep(self._next - now)
+
+
+class Poller:
+    """The poll worker's work: one request for all subscribers of a call."""
+
+    def __init__(
+        self,
+        *,
+        watches: WatchStore,
+        upstream: UpstreamClient,
+        clock: StoreClock,
+        doorbell: Doorbell,
+        pace: Pace,
+        throttle: Throttle,
+    ) -> None:
+        self._watches = watches
+        self._upstream = upstream
+        self._clock = clock
+        self._doorbell = doorbell
+        self._pace = pace
+        self._throttle = throttle
+        self._records: Batcher[PolledStep, Recorded] = Batcher(watches.commit, LEASE_MARGIN_SECONDS)
+        # Spreads out what failed together; nothing that must not be guessed.
+        self._random = random.Random()  # noqa: S311
+
+    def work(self, *, places: int, timeout_seconds: float, horizon_seconds: float) -> Work[ClaimedPoll]:
+        """Describe this work to a claim loop."""
+
+        async def claim(partition: Partition, lease_seconds: float, limit: int) -> Sequence[ClaimedPoll]:
+            return await self._watches.claim(
+                partition, horizon_seconds=horizon_seconds, lease_seconds=lease_seconds, limit=limit
+            )
+
+        return Work("poll", claim, self.poll, self._watches.release, timeout_seconds, places)
+
+    async def poll(self, partition: Partition, claim: ClaimedPoll) -> None:
+        """Poll one call and record what came of it."""
+        await self._throttle.wait()
+        asked_at = self._clock.now()
+        metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))
+        outcome = await self._upstream.status(claim.watch.key)
+        now = self._clock.now()
+        step = cadence.after_poll(claim.watch, outcome, now, self._pace, self._random.random(), now - asked_at)
+        metrics.POLLS.labels(_label(outcome)).inc()
+        metrics.POLL_SECONDS.observe(now - asked_at)
+        try:
+            recorded = await self._records.submit(partition, PolledStep(claim, step, asked_at))
+        except StoreUnavailable as error:
+            log.warning("a poll could not be recorded, it will be done again", extra=_fields(claim, reason=str(error)))
+            return
+        self._tell(partition, claim, outcome, step, recorded)
+
+    def _tell(
+        self, partition: Partition, claim: ClaimedPoll, outcome: PollOutcome, step: Step, recorded: Recorded
+    ) -> None:
+        if recorded is Recorded.STALE:
+            metrics.STALE.labels("poll").inc()
+            return
+        if recorded is Recorded.DONE_WITH_MORE:
+            self._doorbell.ring(partition.number)
+        for event in step.events:
+            metrics.EVENTS.labels("yes" if event.final else "no").inc()
+        if step.events:
+            log.info("call changed", extra=_fields(claim, events=[event.type for event in step.events]))
+        elif isinstance(outcome, Failed):
+            log.warning("poll failed", extra=_fields(claim, cause=outcome.cause, failures=step.watch.trouble.failures))
+
+
+def _label(outcome: PollOutcome) -> str:
+    return type(outcome).__name__.lower()
+
+
+def _fields(claim: ClaimedPoll, **more: object) -> dict[str, object]:
+    key = claim.watch.key
+    return {"call_sid": key.call_sid, "account_id": key.account_id, "project_id": key.project_id, **more}
