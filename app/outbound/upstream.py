@@ -10,7 +10,7 @@ from app.domain.cadence import Answered, Failed, InvalidSid, NotFound, PollOutco
 from app.domain.call import CallKey
 from app.domain.errors import MalformedAnswer
 from app.domain.retry_after import retry_after_seconds
-from app.outbound.http import Answer, NoAnswer, exchange, open_client
+from app.outbound.http import Answer, NoAnswer, exchange, open_client, parse_url
 
 # Longer than the slowest pace, so that a call's polls find a connection; a request that meets one which the
 # server has just closed is sent again on a new one.
@@ -41,7 +41,7 @@ class UpstreamClient:
         """Ask for a call's status. Never raises for what the upstream answers, or fails to."""
         request = httpx.Request(
             "GET",
-            self._base_url + dialect.status_path(key),
+            parse_url(self._base_url + dialect.status_path(key)),
             headers={dialect.CONNECTOR_HEADER: key.connector_id, "accept": "application/json"},
         )
         result = await exchange(

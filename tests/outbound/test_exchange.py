@@ -1,0 +1,287 @@
+"""Whatever a server does, `exchange` ends in time, with a type and within its bounds."""
+
+import asyncio
+import gzip
+import socket
+
+import httpx
+import pytest
+
+from app.outbound.http import Answer, ErrorClass, Exchange, NoAnswer, exchange, open_client
+from tests.outbound.receivers import PATIENCE_SECONDS, Connection, always_ok, receiver, says, silent
+
+CAP = 1024
+
+
+async def _get(url: str, *, deadline: float = PATIENCE_SECONDS, cap: int = CAP) -> Exchange:
+    async with open_client(max_connections=4) as client:
+        return await exchange(client, httpx.Request("GET", url), deadline_seconds=deadline, max_body_bytes=cap)
+
+
+async def _get_from(script_output: bytes, **bounds: float) -> Exchange:
+    async with receiver(says(script_output)) as server:
+        return await _get(server.url, deadline=bounds.get("deadline", PATIENCE_SECONDS))
+
+
+def _error(result: Exchange) -> ErrorClass | None:
+    return result.error if isinstance(result, NoAnswer) else None
+
+
+def _answer(result: Exchange) -> Answer:
+    assert isinstance(result, Answer), result
+    return result
+
+
+async def test_an_answer_is_told_whole() -> None:
+    answer = _answer(await _get_from(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\ncontent-length: 5\r\n\r\nlater"))
+    assert (answer.status_code, answer.body, answer.truncated) == (503, b"later", False)
+    assert answer.headers["retry-after"] == "7"
+    assert answer.duration_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "body"),
+    [
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", id="no content"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200, b"", id="empty"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\nto the end", 200, b"to the end", id="until the connection's end"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, b"ok", id="chunked"
+        ),
+        pytest.param(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            200, b"", id="interim answers first",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=nonsense; ;=\r\ncontent-length: 1\r\n\r\n\xff",
+            200, b"\xff", id="odd content type",
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nx: \xe9\xff\r\ncontent-length: 0\r\n\r\n", 200, b"", id="header not ASCII"),
+        pytest.param(b"HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n", 200, b"", id="no reason"),
+        pytest.param(b"HTTP/1.1 999 ?\r\ncontent-length: 0\r\n\r\n", 999, b"", id="unknown status"),
+    ],
+)  # fmt: skip
+async def test_unusual_answers_are_answers(data: bytes, status: int, body: bytes) -> None:
+    answer = _answer(await _get_from(data))
+    assert (answer.status_code, answer.body, answer.truncated) == (status, body, False)
+
+
+@pytest.mark.parametrize("location", ["{target}/next", "/next", "http://[", "ftp://x/", "http://x:99999/", "\xff\xff"])
+async def test_a_redirect_is_an_answer_and_is_not_followed(location: str) -> None:
+    async with receiver(always_ok) as target:
+        place = location.format(target=target.url).encode("latin-1")
+        answer = _answer(await _get_from(b"HTTP/1.1 302 Found\r\nlocation: %s\r\ncontent-length: 0\r\n\r\n" % place))
+        assert answer.status_code == 302
+        assert target.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        pytest.param(b"", ErrorClass.RESET, id="ends without a byte"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-le", ErrorClass.RESET, id="ends in the headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", ErrorClass.RESET, id="ends in the body"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhalf", ErrorClass.RESET, id="ends in a chunk"
+        ),
+        pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", ErrorClass.PROTOCOL, id="another protocol"),
+        pytest.param(b"HTTP/1.1 abc OK\r\n\r\n", ErrorClass.PROTOCOL, id="status is no number"),
+        pytest.param(b"\x00\xff\x16\x03\r\n\r\n", ErrorClass.PROTOCOL, id="binary"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n", ErrorClass.PROTOCOL, id="negative length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", ErrorClass.PROTOCOL,
+            id="two lengths",
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", ErrorClass.PROTOCOL, id="header without a colon"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n\r\n", ErrorClass.PROTOCOL, id="endless header"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 500 + b"\r\n", ErrorClass.PROTOCOL, id="too many headers"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n", ErrorClass.PROTOCOL,
+            id="chunk of no size",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_no_answer_has_a_stage(data: bytes, error: ErrorClass) -> None:
+    assert _error(await _get_from(data)) == error
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"])
+async def test_a_connection_that_is_reset(sent: bytes) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(sent)
+        connection.reset()
+
+    async with receiver(script) as server:
+        assert _error(await _get(server.url)) == ErrorClass.RESET
+
+
+async def test_nobody_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        assert _error(await _get(f"http://127.0.0.1:{bound.getsockname()[1]}/")) == ErrorClass.CONNECT
+
+
+async def test_silence_ends_at_the_deadline() -> None:
+    async with receiver(silent) as server:
+        assert _error(await _get(server.url, deadline=0.2)) == ErrorClass.TIMEOUT
+        await asyncio.wait_for(server.gone.wait(), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"])
+async def test_a_byte_at_a_time_ends_at_the_deadline(start: bytes) -> None:
+    async def drip(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(start)
+        while True:
+            await connection.send(b"y")
+            await asyncio.sleep(0.01)
+
+    async with receiver(drip) as server:
+        assert _error(await _get(server.url, deadline=0.3)) == ErrorClass.TIMEOUT
+        await asyncio.wait_for(server.gone.wait(), PATIENCE_SECONDS)
+
+
+async def test_waiting_for_a_free_connection_counts() -> None:
+    asked = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        asked.set()
+        await connection.until_gone()
+
+    async with receiver(script) as server, open_client(max_connections=1) as client:
+
+        async def get(deadline_seconds: float) -> Exchange:
+            request = httpx.Request("GET", server.url)
+            return await exchange(client, request, deadline_seconds=deadline_seconds, max_body_bytes=CAP)
+
+        first = asyncio.create_task(get(PATIENCE_SECONDS))
+        await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
+        assert [_error(await get(0.1)) for _ in range(2)] == [ErrorClass.TIMEOUT] * 2
+        assert server.connections == 1
+        first.cancel()
+        await asyncio.wait([first])
+
+
+async def test_an_endless_body_is_cut_and_its_connection_dropped() -> None:
+    async def endless(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await connection.send(b"z" * 4096)
+
+    async with receiver(endless) as server:
+        answer = _answer(await _get(server.url))
+        assert (answer.body, answer.truncated) == (b"z" * CAP, True)
+        await asyncio.wait_for(server.gone.wait(), PATIENCE_SECONDS)
+
+
+async def test_a_body_as_long_as_the_cap_is_whole_and_its_connection_kept() -> None:
+    async def full(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.answer(b"z" * CAP)
+
+    async with receiver(full) as server, open_client(max_connections=1) as client:
+        for _ in range(3):
+            request = httpx.Request("GET", server.url)
+            answer = _answer(
+                await exchange(client, request, deadline_seconds=PATIENCE_SECONDS, max_body_bytes=CAP),
+            )
+            assert (answer.body, answer.truncated) == (b"z" * CAP, False)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "nonsense, gzip"])
+async def test_a_compressed_body_is_never_unpacked(encoding: str) -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {len(bomb)}\r\n\r\n".encode()
+    async with receiver(says(head + bomb)) as server:
+        cut = _answer(await _get(server.url))
+        whole = _answer(await _get(server.url, cap=len(bomb)))
+    assert (cut.body, cut.truncated) == (bomb[:CAP], True)
+    assert (whole.body, whole.truncated) == (bomb, False)
+
+
+async def test_nothing_is_asked_for_compressed_and_no_cookie_comes_back() -> None:
+    async def baker(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.answer(head=b"HTTP/1.1 200 OK\r\nset-cookie: a=b; path=/")
+
+    async with receiver(baker) as server, open_client(max_connections=1) as client:
+        for _ in range(2):
+            request = httpx.Request("GET", server.url)
+            _answer(await exchange(client, request, deadline_seconds=PATIENCE_SECONDS, max_body_bytes=CAP))
+    assert all(b"accept-encoding: identity\r\n" in request.lower() for request in server.requests)
+    assert not any(b"cookie" in request.lower() for request in server.requests)
+    assert len(server.requests) == 2
+
+
+async def test_the_environments_proxy_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with receiver(always_ok) as proxy, receiver(always_ok) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        _answer(await _get(server.url))
+        assert (proxy.connections, server.connections) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/a%2Fb//c;d=e,f", "/x?u=https%3A%2F%2Fy%2F&z=%7e%20+%2B", "/%41%c3%a9?a[b]=c|{d}", "/'?x='&y=&=z&", "/?a=b?c"],
+)
+async def test_a_url_is_sent_byte_for_byte(target: str) -> None:
+    async with receiver(always_ok) as server:
+        _answer(await _get(server.url + target))
+    assert server.requests[0].split(b" ")[1] == target.encode()
+
+
+async def test_a_get_meets_a_connection_that_just_closed_and_is_sent_again() -> None:
+    async def once(connection: Connection) -> None:
+        await connection.request()
+        await connection.answer()
+        await connection.request()
+
+    async with receiver(once) as server, open_client(max_connections=1) as client:
+        for _ in range(2):
+            request = httpx.Request("GET", server.url)
+            _answer(await exchange(client, request, deadline_seconds=PATIENCE_SECONDS, max_body_bytes=CAP))
+        assert (server.connections, len(server.requests)) == (2, 3)
+
+
+async def test_a_cancellation_passes_through_and_ends_the_connection() -> None:
+    asked = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        asked.set()
+        await connection.until_gone()
+
+    async with receiver(script) as server, open_client(max_connections=1) as client:
+        request = httpx.Request("GET", server.url)
+        task = asyncio.create_task(
+            exchange(client, request, deadline_seconds=PATIENCE_SECONDS, max_body_bytes=CAP),
+        )
+        await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(server.gone.wait(), PATIENCE_SECONDS)
+
+
+async def test_a_closed_client_is_the_callers_mistake() -> None:
+    async with open_client(max_connections=1) as client:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        await exchange(client, httpx.Request("GET", "http://127.0.0.1:9"), deadline_seconds=1, max_body_bytes=CAP)
+
+
+async def test_the_client_is_an_httpx_client() -> None:
+    async with receiver(always_ok) as server, open_client(max_connections=1) as client:
+        response = await client.get(server.url)
+    assert (response.status_code, response.text) == (200, "ok")
