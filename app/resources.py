@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from arq.connections import ArqRedis
 
+from app.domain.callback_url import CallbackUrlRules
 from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, open_queue
+from app.service import Service
 from app.settings import Settings
 from app.store.connection import Ledger
 from app.store.deliveries import DeliveryStore
@@ -29,6 +31,7 @@ class Resources:
     tenants: TenantStore
     poll_doorbell: Doorbell
     deliver_doorbell: Doorbell
+    service: Service
 
 
 @asynccontextmanager
@@ -46,14 +49,30 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(deliver_doorbell.aclose)
         lifetime = settings.watch_max_seconds + settings.retention_seconds
         subscriptions = SubscriptionStore(ledger, vault, settings.partitions, lifetime)
+        watches = WatchStore(ledger, vault, settings.retention_seconds)
+        tenants = TenantStore(ledger, vault)
         yield Resources(
             settings=settings,
             ledger=ledger,
             queue=queue,
-            watches=WatchStore(ledger, vault, settings.retention_seconds),
+            watches=watches,
             subscriptions=subscriptions,
             deliveries=DeliveryStore(ledger, subscriptions),
-            tenants=TenantStore(ledger, vault),
+            tenants=tenants,
             poll_doorbell=poll_doorbell,
             deliver_doorbell=deliver_doorbell,
+            service=Service(
+                subscriptions=subscriptions,
+                watches=watches,
+                tenants=tenants,
+                poll_bell=poll_doorbell,
+                deliver_bell=deliver_doorbell,
+                callback_rules=callback_url_rules(settings),
+            ),
         )
+
+
+def callback_url_rules(settings: Settings) -> CallbackUrlRules:
+    """Return what this installation allows of callback URLs."""
+    ports = None if "*" in settings.callback_ports else frozenset(int(port) for port in settings.callback_ports)
+    return CallbackUrlRules(settings.allow_http_callbacks, settings.allow_private_callbacks, ports)

@@ -44,8 +44,6 @@ class Settings(BaseSettings):
     """Whether callback URLs may be plain `http`."""
     callback_ports: Texts = ("443", "8443")
     """Ports a callback URL may have; `*` is any. The two on which https is usually served."""
-    egress_proxy_url: str = Field("", repr=False)
-    """An HTTP proxy for callbacks, for those who need a fixed address; may carry a password."""
 
     poll_early_seconds: Seconds = 2.0
     """Between polls before the call is answered; the vendor recommends 2-5 s."""
@@ -67,8 +65,6 @@ class Settings(BaseSettings):
     """Connections of one poll worker to the upstream, and so its polls under way at once."""
     upstream_max_rps: float = Field(0.0, ge=0)
     """Polls per second and worker at most; 0 is no bound."""
-    mirror_read_through: bool = False
-    """Whether the mirror asks the upstream about a call that nobody follows."""
 
     delivery_timeout_seconds: Seconds = 15.0
     """For one attempt, from connecting to the end of the receiver's answer."""
@@ -124,7 +120,7 @@ class Settings(BaseSettings):
             raise ValueError("needs at least one wait")
         return schedule
 
-    @field_validator("upstream_base_url", "egress_proxy_url")
+    @field_validator("upstream_base_url")
     @classmethod
     def _check_base(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -141,9 +137,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
-        pairs = (("poll_early_seconds", "poll_early_max_seconds"),)
-        pairs += (("poll_in_progress_seconds", "poll_in_progress_max_seconds"),)
-        for low, high in pairs:
+        for low in ("poll_early_seconds", "poll_in_progress_seconds"):
+            high = low.replace("_seconds", "_max_seconds")
             if getattr(self, low) > getattr(self, high) and high in self.model_fields_set:
                 raise ValueError(f"{PREFIX}{high.upper()} is less than {PREFIX}{low.upper()}")
         return self

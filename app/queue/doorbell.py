@@ -17,6 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
+from app.redis_connections import connection_class
+
 POLL_QUEUE = "ringback:poll"
 DELIVER_QUEUE = "ringback:deliver"
 POLL_DUE = "poll_due"
@@ -49,6 +51,7 @@ def queue_pool(url: str) -> BlockingConnectionPool:
     """Return a connection pool for arq's Redis that waits for a free connection instead of failing."""
     return BlockingConnectionPool.from_url(
         url,
+        connection_class=connection_class(url),
         max_connections=_POOL_SIZE,
         timeout=_SOCKET_TIMEOUT_SECONDS,
         socket_timeout=_SOCKET_TIMEOUT_SECONDS,

@@ -51,11 +51,20 @@ class SteadyQueue(ArqRedis):
         self._last_said = -_SAY_EVERY_SECONDS
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Run a command until it works. DEL is tried once: arq sends it only when it shuts down."""
-        run = super().execute_command
-        if args[0] == "DEL":
+        """Run a command until it works.
+
+        DEL is tried once and may fail: arq sends it only when it shuts down, and would neither drain nor end in
+        good order while Redis is away.
+        """
+        run: Any = super().execute_command
+        if args[0] != "DEL":
+            return await self.until_it_works(lambda: run(*args, **options))
+        try:
             return await run(*args, **options)
-        return await self.until_it_works(lambda: run(*args, **options))
+        except (RedisError, OSError) as error:
+            if not _passes(error):
+                raise
+            return 0
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "SteadyPipeline":
         pipeline = SteadyPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
@@ -85,27 +94,43 @@ class SteadyQueue(ArqRedis):
 class SteadyPipeline(Pipeline):
     """arq's transactions over a `SteadyQueue`."""
 
+    # redis-py's own methods are called through Any: they have no types.
     queue: SteadyQueue
     lost = False
 
     async def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         """Run WATCH, or a read behind it; remember when the connection that watched is lost."""
-        run = super().immediate_execute_command
+        run: Any = super().immediate_execute_command
 
         async def once() -> Any:
             try:
-                return await run(*args, **options)
+                answer = await run(*args, **options)
             except WatchError:
                 self.lost = True
-                return await run(*args, **options)
+                answer = await run(*args, **options)
+            # Only a pipeline that watches reads at once; any other would gather the reads that follow.
+            self.watching = self.watching or self.lost
+            return answer
 
         return await self.queue.until_it_works(once)
 
+    async def reset(self) -> None:
+        """End watching; a connection that cannot be told so is closed, which ends it too."""
+        reset: Any = super().reset
+        try:
+            await reset()
+        except (RedisError, OSError):
+            self.watching = False
+            if self.connection:
+                await self.connection.disconnect(nowait=True)
+            await reset()
+
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Run the transaction: until it works, or once and as a lost race when it had watched a key."""
-        run = super().execute
+        run: Callable[[bool], Awaitable[list[Any]]] = super().execute
         if self.lost:
             await self.reset()
+            self.lost = False
             raise WatchError("The connection that watched was lost.")
         if self.explicit_transaction:
             try:

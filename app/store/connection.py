@@ -14,11 +14,13 @@ from app.domain.errors import RingbackError
 from app.store import keys
 from app.store.clock import StoreClock
 
-# A command is tried again for about a second, so that a failing-over Redis is not noticed; whoever asked
-# is told after that, and the ledger's state says what is still to do.
-_RETRIES = 5
-_FIRST_RETRY_SECONDS = 0.05
-_LAST_RETRY_SECONDS = 0.5
+# Connecting is tried again for 0.7 s (0.1, 0.2, 0.4), so that a Redis that restarts is not noticed; so is a
+# command whose connection is lost, which may take three times as long. Whoever asked is told after that, and
+# the ledger's state says what is still to do.
+_RETRIES = 3
+_RETRY_BASE_SECONDS = 0.05
+_LAST_RETRY_SECONDS = 0.4
+_PASSING = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.BusyLoadingError, OSError)
 _SOCKET_TIMEOUT_SECONDS = 5.0
 _HEALTH_CHECK_SECONDS = 30
 _MAX_CONNECTIONS = 100
@@ -38,8 +40,9 @@ class Ledger:
     def __init__(self, url: str) -> None:
         pool = BlockingConnectionPool.from_url(
             url,
-            retry=Retry(ExponentialBackoff(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS), _RETRIES),
-            retry_on_error=[redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.BusyLoadingError],
+            retry=Retry(ExponentialBackoff(_LAST_RETRY_SECONDS, _RETRY_BASE_SECONDS), _RETRIES),
+            # A refused connection is an OSError until redis-py has given up on it.
+            retry_on_error=list(_PASSING),
             socket_timeout=_SOCKET_TIMEOUT_SECONDS,
             socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
             health_check_interval=_HEALTH_CHECK_SECONDS,
@@ -104,4 +107,7 @@ async def translated_errors() -> AsyncIterator[None]:
     except redis_errors.ReadOnlyError as error:
         raise StoreUnavailable("Redis is read-only.") from error
     except (redis_errors.RedisError, OSError) as error:
+        # Redis 6 tells of a full memory inside a script in the words of the script's error.
+        if "OOM" in str(error):
+            raise StoreUnavailable("Redis is full.") from error
         raise StoreUnavailable(f"Redis does not answer as it should ({type(error).__name__}).") from error

@@ -120,26 +120,20 @@ class DeliveryStore:
         ]
         now_ms, pool, rows = await self._ledger.run("claim_deliveries", [partition.outbox], arguments)
         self._ledger.clock.set(now_ms)
-        calls = [
-            (
-                codec.unpack_names(key),
-                tuple(PendingEvent(first + place, codec.unpack_event(event)) for place, event in enumerate(events)),
-            )
-            for key, first, events in pool
-        ]
+        calls = [codec.readable(_claimed_call, row) for row in pool]
 
-        def claimed(row: Sequence[Any]) -> ClaimedOutbox:
+        def claimed(row: Sequence[Any]) -> ClaimedOutbox | None:
             member, due_ms, tenant_id, body, cursor, failures, index = row
-            call, events = calls[index - 1]
-            return ClaimedOutbox(
+            found = calls[index - 1]
+            return found and ClaimedOutbox(
                 member.decode(),
                 float(due_ms) / 1000,
                 tenant_id.decode(),
-                call,
+                found[0],
                 self._subscriptions.open_body(body),
                 int(cursor),
                 int(failures),
-                events,
+                found[1],
             )
 
         return [claim for row in rows if (claim := codec.readable(claimed, row))]
@@ -167,3 +161,9 @@ class DeliveryStore:
         """Give back claims that were not begun, so that another worker takes them at once."""
         arguments = [part for claim in claims for part in (claim.member, round(claim.due_at * 1000))]
         await self._ledger.run("release", [partition.outbox], arguments)
+
+
+def _claimed_call(row: Sequence[Any]) -> tuple[CallNames, tuple[PendingEvent, ...]]:
+    key, first, events = row
+    pending = (PendingEvent(first + place, codec.unpack_event(event)) for place, event in enumerate(events))
+    return codec.unpack_names(key), tuple(pending)

@@ -127,6 +127,7 @@ class SubscriptionStore:
             round(self._lifetime_seconds * 1000),
             oldest,
             SubscriptionStatus.ACTIVE.value,
+            partition.prefix,
         ]
         created, subscription_id, poll_now, deliver_now, now_ms = await self._ledger.run("register", names, arguments)
         self._ledger.clock.set(now_ms)

@@ -43,5 +43,5 @@ class Vault:
         nonce = sealed[1 + _NAME_BYTES : _HEAD_BYTES]
         try:
             return cipher.decrypt(nonce, sealed[_HEAD_BYTES:], purpose.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise UndecryptableSecret("A stored secret was altered or belongs to another place.") from None

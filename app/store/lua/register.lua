@@ -4,10 +4,12 @@
 --       8 the tenant's index of the partition
 -- ARGV  1 watch id  2 subscription id  3 registration digest  4 filter  5 watch key  6 watch state
 --       7 tenant id  8 subscription body  9 lifetime of all keys, ms  10 oldest id that can still be alive
---       11 status
+--       11 status  12 prefix of the partition's keys
 --
--- 1. The same tenant, call and URL: nothing is written, the id of the one there is returned.
--- 2. A call not yet known is written down; one that is not being polled and has not ended becomes due now.
+-- 1. The same tenant, call and URL: nothing is written, the id of the one there is returned. One whose own key
+--    has expired (its call may live longer, if somebody subscribed later) is not there any more.
+-- 2. A call not yet known is written down; one that is not being polled and has not ended becomes due now, and
+--    is followed from now on for as long as any.
 -- 3. The subscription is written with its cursor before the first event; if there are events, it has something
 --    to deliver now.
 --
@@ -16,7 +18,10 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local present = redis.call('HGET', KEYS[5], ARGV[3])
 if present then
-  return {0, string.match(present, '^[^ ]+'), 0, 0, now}
+  local id = string.match(present, '^[^ ]+')
+  if redis.call('EXISTS', ARGV[12] .. 'sub:' .. id) == 1 then
+    return {0, id, 0, 0, now}
+  end
 end
 
 if redis.call('HSETNX', KEYS[3], 'k', ARGV[5]) == 1 then
@@ -25,6 +30,9 @@ end
 local poll = 0
 if redis.call('HEXISTS', KEYS[3], 'f') == 0 then
   poll = redis.call('ZADD', KEYS[1], 'NX', now, ARGV[1])
+  if poll == 1 then
+    redis.call('HSET', KEYS[3], 'k', ARGV[5])
+  end
 end
 
 redis.call('HSET', KEYS[5], ARGV[3], ARGV[2] .. ' ' .. ARGV[4])

@@ -1,0 +1,1 @@
+"""The REST API: thin routes by resource over `app.service`."""

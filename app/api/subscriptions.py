@@ -1,0 +1,100 @@
+"""Routes of subscriptions."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import Field
+
+from app.api import schemas
+from app.api.deps import ServiceDep, TenantDep, require_json, tenant_of
+from app.api.paging import PageQuery, read_cursor, write_cursor
+from app.api.problems import documented, located
+from app.domain.subscription import SubscriptionStatus
+from app.service import WantedSubscription
+
+router = APIRouter(
+    prefix="/v1/subscriptions",
+    tags=["subscriptions"],
+    dependencies=[Depends(tenant_of)],
+    responses=documented(401, 503),
+)
+
+_PLACE = re.compile(r"[0-9a-z]{20}")
+_Id = Annotated[str, Path(description="The subscription's id.", examples=["sub_0c1m842cp95qqrkphhnzx3"])]
+
+
+class SubscriptionQuery(PageQuery):
+    """Which subscriptions to list."""
+
+    call_sid: str | None = Field(None, description="Those of this call only.")
+    status: SubscriptionStatus | None = Field(None, description="Those of this status only.")
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[Depends(require_json)],
+    responses={
+        **located("The new subscription."),
+        200: {
+            "model": schemas.Subscription,
+            "description": "This call and URL are subscribed to already: the subscription that is there, unchanged.",
+        },
+        **documented(400, 413, 415, 422),
+    },
+)
+async def subscribe(
+    wanted: schemas.NewSubscription,
+    response: Response,
+    service: ServiceDep,
+    tenant: TenantDep,
+) -> schemas.Subscription:
+    """Have a call's events sent to a URL, from the call's first event on.
+
+    The same call and URL again answers 200 with the subscription that is there; what else is asked for then is
+    not looked at. A subscription that was deleted or disabled is not there any more: a new one is made. A call
+    that has ended and is still kept sends the events it had.
+    """
+    registered = await service.register(tenant, WantedSubscription(**wanted.model_dump(exclude_none=True)))
+    if registered.created:
+        response.headers["Location"] = f"{router.prefix}/{registered.subscription.id}"
+    else:
+        response.status_code = 200
+    return schemas.Subscription.of(registered.subscription)
+
+
+@router.get("", responses=documented(422))
+async def list_subscriptions(
+    query: Annotated[SubscriptionQuery, Query()],
+    service: ServiceDep,
+    tenant: TenantDep,
+) -> schemas.SubscriptionList:
+    """List the subscriptions, the newest first. What is added meanwhile comes before the first page."""
+    page = await service.subscriptions(
+        tenant,
+        limit=query.limit,
+        before=read_cursor(query.cursor, _PLACE),
+        call_sid=query.call_sid,
+        status=query.status,
+    )
+    return schemas.SubscriptionList(
+        items=[schemas.Subscription.of(one) for one in page.items],
+        next_cursor=write_cursor(page.following),
+    )
+
+
+@router.get("/{subscription_id}", responses=documented(404))
+async def get_subscription(subscription_id: _Id, service: ServiceDep, tenant: TenantDep) -> schemas.Subscription:
+    """Return a subscription."""
+    return schemas.Subscription.of(await service.subscription(tenant, subscription_id))
+
+
+@router.delete("/{subscription_id}", status_code=204, responses=documented(404))
+async def delete_subscription(subscription_id: _Id, service: ServiceDep, tenant: TenantDep) -> None:
+    """Cancel a subscription: nothing is sent any more, also nothing that is waiting.
+
+    It can still be read, with the status `cancelled`, for as long as its call is kept. Doing it again changes
+    nothing and answers 204 again. A call that nobody is subscribed to is not polled any more.
+    """
+    await service.cancel(tenant, subscription_id)

@@ -1,0 +1,84 @@
+"""What every test may stand on: one real Redis, emptied for each test, and settings for a fast installation."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol
+
+import pytest
+from redis import Redis
+
+from app.dev.embedded_redis import EmbeddedRedis
+from app.resources import Resources, open_resources
+from app.settings import PREFIX, Settings
+
+ADMIN_KEY = "admin-key-of-the-tests"
+ENCRYPTION_KEY = "a2V5LW9mLXRoZS10ZXN0cy1vZi10aGlydHktdHdvLWI="
+
+
+class MakeSettings(Protocol):
+    """Settings of a fast installation on the test's Redis; what is named replaces a default."""
+
+    def __call__(self, **overrides: Any) -> Settings: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_developer() -> None:
+    """A test's settings are the test's: what the shell happens to hold must not change them."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """A server that all tests share; one that is stopped or filled needs a server of its own."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), appendfsync="no") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """The address of a Redis that holds nothing."""
+    client = Redis.from_url(redis_server.url)
+    try:
+        client.flushall()
+    finally:
+        client.close()
+    return redis_server.url
+
+
+@pytest.fixture
+def make_settings(redis_url: str) -> MakeSettings:
+    """Paces of tenths of a second, and callbacks to this machine allowed."""
+
+    def make(**overrides: Any) -> Settings:
+        values: dict[str, Any] = {
+            "redis_url": redis_url,
+            "upstream_base_url": "http://127.0.0.1:9",
+            "admin_key": ADMIN_KEY,
+            "encryption_keys": ENCRYPTION_KEY,
+            "allow_private_callbacks": True,
+            "allow_http_callbacks": True,
+            "callback_ports": "*",
+            "poll_early_seconds": 0.1,
+            "poll_early_max_seconds": 0.2,
+            "poll_in_progress_seconds": 0.1,
+            "poll_in_progress_max_seconds": 0.3,
+            "poll_error_max_seconds": 0.5,
+            "not_found_grace_seconds": 0.5,
+            "upstream_timeout_seconds": 2.0,
+            "delivery_timeout_seconds": 2.0,
+            "delivery_retry_seconds": (0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+            "partitions": 4,
+            "worker_port": 0,
+        }
+        return Settings(**{**values, **overrides})
+
+    return make
+
+
+@pytest.fixture
+async def resources(make_settings: MakeSettings) -> AsyncIterator[Resources]:
+    async with open_resources(make_settings()) as opened:
+        await opened.ledger.ping()
+        await opened.ledger.check_partitions(opened.settings.partitions)
+        yield opened
