@@ -80,8 +80,10 @@ class Settings(BaseSettings):
     partitions: int = Field(16, ge=1, le=MAX_PARTITIONS)
     """Into how many parts the calls are split; fixed for the life of an installation."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    worker_host: str = "0.0.0.0"  # noqa: S104 -- a kubelet and Prometheus ask from outside; nothing secret is told
+    """The address on which a worker serves /healthz, /readyz and /metrics."""
     worker_port: int = Field(8080, ge=0, le=MAX_PORT)
-    """Where a worker serves /healthz, /readyz and /metrics; 0 is nowhere."""
+    """The port for the same; 0 is none at all."""
 
     @field_validator("encryption_keys", "callback_ports", "delivery_retry_seconds", mode="before")
     @classmethod

@@ -69,6 +69,7 @@ def make_settings(redis_url: str) -> MakeSettings:
             "delivery_timeout_seconds": 2.0,
             "delivery_retry_seconds": (0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
             "partitions": 4,
+            "worker_host": "127.0.0.1",
             "worker_port": 0,
         }
         return Settings(**{**values, **overrides})

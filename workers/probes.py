@@ -11,8 +11,8 @@ log = logging.getLogger(__name__)
 Check = Callable[[], Awaitable[str]]
 
 
-async def start_probes(port: int, alive: Check, ready: Check) -> web.AppRunner | None:
-    """Serve /healthz, /readyz and /metrics on `port`; the checks return what is wrong, or nothing.
+async def start_probes(host: str, port: int, alive: Check, ready: Check) -> web.AppRunner | None:
+    """Serve /healthz, /readyz and /metrics on `host` and `port`; the checks return what is wrong, or nothing.
 
     A port that is taken costs the probes, not the worker: another worker on this machine has it.
     """
@@ -23,7 +23,7 @@ async def start_probes(port: int, alive: Check, ready: Check) -> web.AppRunner |
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         log.warning("no probes and no metrics: RINGBACK_WORKER_PORT cannot be bound", extra={"reason": str(error)})
         await runner.cleanup()

@@ -66,7 +66,7 @@ class Runtime:
         """Open everything, waiting for Redis when it is not there yet."""
         configure_logging(self.settings.log_level)
         if self.settings.worker_port:
-            probes = await start_probes(self.settings.worker_port, self.alive, self.ready)
+            probes = await start_probes(self.settings.worker_host, self.settings.worker_port, self.alive, self.ready)
             if probes:
                 self._stack.push_async_callback(probes.cleanup)
         resources = await self._stack.enter_async_context(open_resources(self.settings))

@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from app.redis_connections import connection_class
+from app.redis_connections import open_pool
 
 POLL_QUEUE = "ringback:poll"
 DELIVER_QUEUE = "ringback:deliver"
@@ -49,9 +49,8 @@ def deserialize_job(data: bytes) -> dict[str, Any]:
 
 def queue_pool(url: str) -> BlockingConnectionPool:
     """Return a connection pool for arq's Redis that waits for a free connection instead of failing."""
-    return BlockingConnectionPool.from_url(
+    return open_pool(
         url,
-        connection_class=connection_class(url),
         max_connections=_POOL_SIZE,
         timeout=_SOCKET_TIMEOUT_SECONDS,
         socket_timeout=_SOCKET_TIMEOUT_SECONDS,

@@ -6,11 +6,12 @@ from importlib.resources import files
 from typing import Any
 
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from app.domain.errors import RingbackError
+from app.redis_connections import open_pool
 from app.store import keys
 from app.store.clock import StoreClock
 
@@ -38,7 +39,7 @@ class Ledger:
     """An open connection to the ledger with its scripts and its clock."""
 
     def __init__(self, url: str) -> None:
-        pool = BlockingConnectionPool.from_url(
+        pool = open_pool(
             url,
             retry=Retry(ExponentialBackoff(_LAST_RETRY_SECONDS, _RETRY_BASE_SECONDS), _RETRIES),
             # A refused connection is an OSError until redis-py has given up on it.
