@@ -11,6 +11,7 @@ A claim that could not begin while its lease is safe is dropped: by then another
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -45,7 +46,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[ClaimT]):
-    """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back."""
+    """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back.
+
+    At most `places` are done at once, and `per_second` begun in a second (0 is no bound). `wind_down` asks what has
+    begun to end as soon as it can.
+    """
 
     name: str
     claim: Callable[[Partition, float, int], Awaitable[Sequence[ClaimT]]]
@@ -53,6 +58,8 @@ class Work(Generic[ClaimT]):
     release: Callable[[Partition, Sequence[ClaimT]], Awaitable[None]]
     longest_seconds: float
     places: int
+    per_second: float = 0.0
+    wind_down: Callable[[], None] = lambda: None
 
 
 class ClaimLoop(Generic[ClaimT]):
@@ -67,7 +74,10 @@ class ClaimLoop(Generic[ClaimT]):
         self._places = asyncio.Semaphore(work.places)
         self._room = asyncio.Event()
         self._room.set()
-        self._most_held = work.places * _HELD_PER_PLACE
+        # Whoever waits for room gets it in turn: the first would otherwise be the first every time.
+        self._turn = asyncio.Lock()
+        self._most_held = _most_held(work)
+        self._reserved = 0
         self._about_to_look: set[int] = set()
         self._sleeping: dict[asyncio.Task[None], tuple[Partition, ClaimT]] = {}
         self._acting: set[asyncio.Task[None]] = set()
@@ -84,24 +94,22 @@ class ClaimLoop(Generic[ClaimT]):
             return
         self._about_to_look.add(partition.number)
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._turn:
                 await self._room.wait()
+                limit = self._free()
+                self._reserved += limit
+                self._count()
         except TimeoutError:
             return
         finally:
             self._about_to_look.discard(partition.number)
-        limit = self._free()
-        if not limit:
-            return
-        claims = await self._work.claim(partition, self._lease_seconds, limit)
-        for claim in claims:
-            self._hold(partition, claim)
-        if len(claims) == limit:
+        if limit and await self._claim(partition, limit) == limit:
             self._ring(partition.number)
 
     async def drain(self, patience_seconds: float) -> None:
         """Give back what has not begun, and wait for what has."""
         self._draining = True
+        self._work.wind_down()
         self._room.set()
         sleeping = list(self._sleeping.items())
         by_partition: dict[Partition, list[ClaimT]] = {}
@@ -116,8 +124,18 @@ class ClaimLoop(Generic[ClaimT]):
         if self._acting:
             await asyncio.wait(set(self._acting), timeout=patience_seconds)
 
+    async def _claim(self, partition: Partition, limit: int) -> int:
+        try:
+            claims = await self._work.claim(partition, self._lease_seconds, limit)
+            for claim in claims:
+                self._hold(partition, claim)
+        finally:
+            self._reserved -= limit
+            self._count()
+        return len(claims)
+
     def _free(self) -> int:
-        return 0 if self._draining else max(0, min(_CLAIM_AT_ONCE, self._most_held - self.held))
+        return 0 if self._draining else max(0, min(_CLAIM_AT_ONCE, self._most_held - self.held - self._reserved))
 
     def _hold(self, partition: Partition, claim: ClaimT) -> None:
         lease_ends = max(claim.due_at, self._clock.now()) + self._lease_seconds
@@ -136,7 +154,7 @@ class ClaimLoop(Generic[ClaimT]):
 
     def _count(self) -> None:
         metrics.IN_FLIGHT.labels(self._work.name).set(self.held)
-        if self.held < self._most_held or self._draining:
+        if self.held + self._reserved < self._most_held or self._draining:
             self._room.set()
         else:
             self._room.clear()
@@ -156,3 +174,9 @@ class ClaimLoop(Generic[ClaimT]):
         if task in self._sleeping:
             del self._sleeping[task]
             self._acting.add(task)
+
+
+def _most_held(work: Work[ClaimT]) -> int:
+    """Return how many claims to hold: no more than can begin before their leases end."""
+    most = work.places * _HELD_PER_PLACE
+    return min(most, math.ceil(work.per_second * HORIZON_SECONDS)) if work.per_second else most

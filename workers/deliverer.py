@@ -55,6 +55,7 @@ class Deliverer:
         self._doorbell = doorbell
         self._schedule = schedule
         self._lease_seconds = 0.0
+        self._winding_down = False
         self._records: Batcher[Settlement, Recorded] = Batcher(deliveries.settle, LEASE_MARGIN_SECONDS)
         # Spreads out what failed together; nothing that must not be guessed.
         self._random = random.Random()  # noqa: S311
@@ -72,7 +73,19 @@ class Deliverer:
                 events_each=_EVENTS_EACH,
             )
 
-        return Work("deliver", claim, self.deliver, self._deliveries.release, timeout_seconds, places)
+        return Work(
+            "deliver",
+            claim,
+            self.deliver,
+            self._deliveries.release,
+            timeout_seconds,
+            places,
+            wind_down=self.wind_down,
+        )
+
+    def wind_down(self) -> None:
+        """Go on with no subscription any more: the event under way is recorded, the next is another worker's."""
+        self._winding_down = True
 
     async def deliver(self, partition: Partition, claim: ClaimedOutbox) -> None:
         """Deliver the claimed events one after the other, as long as each one arrives."""
@@ -103,7 +116,7 @@ class Deliverer:
             if isinstance(verdict, Gone):
                 await self._end(claim, attempt)
                 return
-            goes_on = isinstance(verdict, Delivered) and place + 1 < len(wanted)
+            goes_on = isinstance(verdict, Delivered) and place + 1 < len(wanted) and not self._winding_down
             after = wanted[place + 1].sequence - 1 if place + 1 < len(wanted) else claim.events[-1].sequence
             settlement = self._settlement(
                 claim, attempt, verdict, cursor=cursor, failures=failures, after=after, goes_on=goes_on

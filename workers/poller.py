@@ -24,6 +24,7 @@ class Throttle:
     """Lets so many through per second, evenly spaced; 0 is no bound."""
 
     def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
         self._spacing = 1 / per_second if per_second else 0.0
         self._next = 0.0
 
@@ -65,7 +66,7 @@ class Poller:
                 partition, horizon_seconds=horizon_seconds, lease_seconds=lease_seconds, limit=limit
             )
 
-        return Work("poll", claim, self.poll, self._watches.release, timeout_seconds, places)
+        return Work("poll", claim, self.poll, self._watches.release, timeout_seconds, places, self._throttle.per_second)
 
     async def poll(self, partition: Partition, claim: ClaimedPoll) -> None:
         """Poll one call and record what came of it."""

@@ -1,0 +1,97 @@
+"""Doorbells: heard at once, rung once for many, harmless without Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgpack
+import pytest
+from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
+
+from app.dev.embedded_redis import free_port
+from app.queue import Doorbell, open_queue
+from tests.peers import eventually
+
+QUEUE = "ringback:test"
+PATIENCE_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def open_doorbell(url: str) -> AsyncIterator[tuple[Doorbell, ArqRedis]]:
+    queue = open_queue(url)
+    doorbell = Doorbell(queue, QUEUE, "look")
+    try:
+        yield doorbell, queue
+    finally:
+        await doorbell.aclose()
+        await queue.aclose(close_connection_pool=True)
+
+
+async def jobs(queue: ArqRedis) -> list[dict[str, object]]:
+    ids = await queue.zrange(QUEUE, 0, -1)
+    return [msgpack.unpackb(await queue.get(job_key_prefix + one.decode())) for one in ids]
+
+
+async def has_rung(queue: ArqRedis, count: int) -> bool:
+    return int(await queue.zcard(QUEUE)) == count
+
+
+async def test_a_ring_is_a_job_that_names_a_partition_and_nothing_else(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        doorbell.ring(3)
+        await eventually(lambda: has_rung(queue, 1), "the ring")
+        (job,) = await jobs(queue)
+        assert job["f"] == "look"
+        assert job["a"] == [3]
+        assert job["k"] == {}
+
+
+async def test_a_ring_that_nobody_hears_does_not_stay(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        doorbell.ring(3)
+        await doorbell.aclose()
+        (job_id,) = await queue.zrange(QUEUE, 0, -1)
+        assert 0 < await queue.pttl(job_key_prefix + job_id.decode()) <= 60_000
+
+
+async def test_rings_in_short_succession_are_one(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        for _ in range(50):
+            doorbell.ring(0)
+        await doorbell.aclose()
+        assert await has_rung(queue, 1)
+
+
+async def test_a_ring_after_one_that_was_rung_is_rung_too(redis_url: str) -> None:
+    """What it tells of may have come after the first one was heard."""
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        doorbell.ring(0)
+        await eventually(lambda: has_rung(queue, 1), "the first ring")
+        for _ in range(50):
+            doorbell.ring(0)
+        await doorbell.aclose()
+        assert await has_rung(queue, 2)
+
+
+async def test_partitions_have_bells_of_their_own(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        for partition in (0, 1, 0, 2):
+            doorbell.ring(partition)
+        await doorbell.aclose()
+        assert sorted(str(job["a"]) for job in await jobs(queue)) == ["[0]", "[1]", "[2]"]
+
+
+async def test_a_queue_that_nobody_listens_to_does_not_grow_without_end(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        await queue.zadd(QUEUE, {f"job {number}": number for number in range(2000)})
+        doorbell.ring(0)
+        await doorbell.aclose()
+        assert await has_rung(queue, 2000)
+
+
+async def test_without_redis_a_ring_is_lost_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_doorbell(f"redis://127.0.0.1:{free_port()}/0") as (doorbell, _):
+        doorbell.ring(0)
+        await asyncio.wait_for(doorbell.aclose(), PATIENCE_SECONDS)
+    assert [record.getMessage() for record in caplog.records] == ["doorbell not rung, the next tick will do"]
