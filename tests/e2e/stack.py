@@ -171,9 +171,10 @@ async def running(folder: Path, *, simulator: SimulatorSettings, **more: object)
         poll_worker, deliver_worker = (worker(kind, settings, folder) for kind in ("poll", "deliver"))
         for process in (poll_worker, deliver_worker):
             stack.callback(process.kill)
-        api, api_url = await start_api(settings, folder)
+        (api, api_url), _, _ = await asyncio.gather(
+            start_api(settings, folder), start_worker(poll_worker), start_worker(deliver_worker)
+        )
         stack.callback(api.kill)
-        await asyncio.gather(start_worker(poll_worker), start_worker(deliver_worker))
         admin = await stack.enter_async_context(open_client(api_url, ADMIN_KEY))
         tenant = await new_tenant(admin)
         client = await stack.enter_async_context(open_client(api_url, tenant["api_key"]))
