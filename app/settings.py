@@ -7,7 +7,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -125,16 +125,21 @@ class Settings(BaseSettings):
     @field_validator("upstream_base_url")
     @classmethod
     def _check_base(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        parts = _split_url(url)
+        plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or not plain):
             raise ValueError("is an http or https address such as https://api.example.com")
         return url.rstrip("/")
 
     @field_validator("redis_url", "queue_redis_url")
     @classmethod
     def _check_redis(cls, url: str) -> str:
-        if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        parts = _split_url(url)
+        if url and parts.scheme not in ("redis", "rediss", "unix"):
             raise ValueError("is a redis://, rediss:// or unix:// address")
+        database = parts.path.strip("/")
+        if parts.scheme != "unix" and database and not database.isdecimal():
+            raise ValueError("names its database by a number, as in redis://127.0.0.1:6379/0")
         return url
 
     @model_validator(mode="after")
@@ -148,6 +153,18 @@ class Settings(BaseSettings):
     @property
     def queue_url(self) -> str:
         return self.queue_redis_url or self.redis_url
+
+
+def _split_url(url: str) -> SplitResult:
+    """Split a URL; raises ValueError, also for a port that cannot be one."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"has a port that is not a number from 1 to {MAX_PORT}")
+    return parts
 
 
 Role = Literal["api", "poll", "deliver", "tools"]

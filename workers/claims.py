@@ -23,11 +23,15 @@ from app.telemetry import metrics
 
 # A tick comes every second; the rest is what a tick and the look it leads to may be late by.
 HORIZON_SECONDS = 1.6
+TICK_SECONDS = 1.0
 # How long a claim may outlive the longest action on it: for the record's round trip, and to be told from it.
 LEASE_MARGIN_SECONDS = 5.0
 _CLAIM_AT_ONCE = 200
-# A look waits for room for so long at most; the next tick's look waits again.
-_PATIENCE_SECONDS = 20.0
+# A look waits for room for so long at most; the next tick's look waits again. On SIGTERM arq waits for looks before
+# the drain begins.
+_PATIENCE_SECONDS = 2.0
+# What a look of our own is ahead of what it is for: a claim's round trip, ten times over.
+_AHEAD_SECONDS = 0.05
 # A worker holds claims for the whole horizon, not only those it acts on at this moment.
 _HELD_PER_PLACE = 16
 
@@ -48,13 +52,14 @@ log = logging.getLogger(__name__)
 class Work(Generic[ClaimT]):
     """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back.
 
+    `act` returns the Unix time at which the same falls due again, 0 for never or nobody knows.
     At most `places` are done at once, and `per_second` begun in a second (0 is no bound). `wind_down` asks what has
     begun to end as soon as it can.
     """
 
     name: str
     claim: Callable[[Partition, float, int], Awaitable[Sequence[ClaimT]]]
-    act: Callable[[Partition, ClaimT], Awaitable[None]]
+    act: Callable[[Partition, ClaimT], Awaitable[float]]
     release: Callable[[Partition, Sequence[ClaimT]], Awaitable[None]]
     longest_seconds: float
     places: int
@@ -81,6 +86,7 @@ class ClaimLoop(Generic[ClaimT]):
         self._about_to_look: set[int] = set()
         self._sleeping: dict[asyncio.Task[None], tuple[Partition, ClaimT]] = {}
         self._acting: set[asyncio.Task[None]] = set()
+        self._own_looks = OwnLooks(self.look)
         self._draining = False
 
     @property
@@ -109,6 +115,7 @@ class ClaimLoop(Generic[ClaimT]):
     async def drain(self, patience_seconds: float) -> None:
         """Give back what has not begun, and wait for what has."""
         self._draining = True
+        self._own_looks.stop()
         self._work.wind_down()
         self._room.set()
         sleeping = list(self._sleeping.items())
@@ -167,13 +174,56 @@ class ClaimLoop(Generic[ClaimT]):
             if self._clock.now() > lease_ends - self._work.longest_seconds:
                 return
             self._begin()
-            await self._work.act(partition, claim)
+            again_at = await self._work.act(partition, claim)
+            wait = again_at - self._clock.now()
+            if again_at and wait < TICK_SECONDS and not self._draining:
+                self._own_looks.within(wait, partition)
 
     def _begin(self) -> None:
         task = asyncio.current_task()
         if task in self._sleeping:
             del self._sleeping[task]
             self._acting.add(task)
+
+
+class OwnLooks:
+    """Looks for what falls due before the next tick would find it: the ticks alone would make it late.
+
+    One look at a partition claims all that falls due within the horizon, so the earliest look is enough.
+    """
+
+    def __init__(self, look: Callable[[Partition], Awaitable[None]]) -> None:
+        self._look = look
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def within(self, seconds: float, partition: Partition) -> None:
+        """Look at a partition before so many seconds are over."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, seconds - _AHEAD_SECONDS)
+        present = self._timers.get(partition.number)
+        if present and present.when() <= when:
+            return
+        if present:
+            present.cancel()
+        self._timers[partition.number] = loop.call_at(when, self._begin, partition)
+
+    def stop(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _begin(self, partition: Partition) -> None:
+        del self._timers[partition.number]
+        task = asyncio.create_task(self._try(partition))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _try(self, partition: Partition) -> None:
+        try:
+            await self._look(partition)
+        except StoreUnavailable as error:
+            log.warning("nothing claimed, the next tick will", extra={"reason": str(error)})
 
 
 def _most_held(work: Work[ClaimT]) -> int:

@@ -87,25 +87,29 @@ class Deliverer:
         """Go on with no subscription any more: the event under way is recorded, the next is another worker's."""
         self._winding_down = True
 
-    async def deliver(self, partition: Partition, claim: ClaimedOutbox) -> None:
-        """Deliver the claimed events one after the other, as long as each one arrives."""
+    async def deliver(self, partition: Partition, claim: ClaimedOutbox) -> float:
+        """Deliver the claimed events one after the other, as long as each one arrives.
+
+        Returns when the one that did not is to be tried again, 0 when there is none.
+        """
         try:
-            await self._deliver_in_order(partition, claim)
+            return await self._deliver_in_order(partition, claim)
         except StoreUnavailable as error:
             log.warning(
                 "a delivery could not be recorded, it will be done again",
                 extra={"subscription_id": claim.subscription_id, "reason": str(error)},
             )
+            return 0.0
 
-    async def _deliver_in_order(self, partition: Partition, claim: ClaimedOutbox) -> None:
+    async def _deliver_in_order(self, partition: Partition, claim: ClaimedOutbox) -> float:
         wanted = [one for one in claim.events if claim.destination.events.wants(one.event.type)]
         if not wanted:
             await self._settle(partition, _passed_over(claim))
-            return
+            return 0.0
         keys = await self._keys_of(claim)
         if not keys:
             log.error("a tenant without signing secret gets nothing", extra={"tenant_id": claim.tenant_id})
-            return
+            return 0.0
         failures, cursor = claim.failures, claim.cursor
         for place, pending in enumerate(wanted):
             result, attempt_ms, exchange = await self._attempt(claim, pending, keys)
@@ -115,15 +119,16 @@ class Deliverer:
             self._tell(claim, pending, attempt)
             if isinstance(verdict, Gone):
                 await self._end(claim, attempt)
-                return
+                return 0.0
             goes_on = isinstance(verdict, Delivered) and place + 1 < len(wanted) and not self._winding_down
             after = wanted[place + 1].sequence - 1 if place + 1 < len(wanted) else claim.events[-1].sequence
             settlement = self._settlement(
                 claim, attempt, verdict, cursor=cursor, failures=failures, after=after, goes_on=goes_on
             )
             if await self._settle(partition, settlement) is Recorded.STALE or not goes_on:
-                return
+                return settlement.retry_at
             failures, cursor = 0, after
+        return 0.0
 
     async def _keys_of(self, claim: ClaimedOutbox) -> Sequence[bytes]:
         own = claim.destination.secret

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from app.domain import cadence
-from app.domain.cadence import Failed, Pace, PollOutcome, Step
+from app.domain.cadence import Failed, Pace, PollAgain, PollOutcome, Step
 from app.outbound.upstream import UpstreamClient
 from app.queue import Doorbell
 from app.store.clock import StoreClock
@@ -68,8 +68,8 @@ class Poller:
 
         return Work("poll", claim, self.poll, self._watches.release, timeout_seconds, places, self._throttle.per_second)
 
-    async def poll(self, partition: Partition, claim: ClaimedPoll) -> None:
-        """Poll one call and record what came of it."""
+    async def poll(self, partition: Partition, claim: ClaimedPoll) -> float:
+        """Poll one call and record what came of it; return when it is due again, 0 when never or unknown."""
         await self._throttle.wait()
         asked_at = self._clock.now()
         metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))
@@ -82,8 +82,9 @@ class Poller:
             recorded = await self._records.submit(partition, PolledStep(claim, step, asked_at))
         except StoreUnavailable as error:
             log.warning("a poll could not be recorded, it will be done again", extra=_fields(claim, reason=str(error)))
-            return
+            return 0.0
         self._tell(partition, claim, outcome, step, recorded)
+        return step.following.at if isinstance(step.following, PollAgain) else 0.0
 
     def _tell(
         self, partition: Partition, claim: ClaimedPoll, outcome: PollOutcome, step: Step, recorded: Recorded

@@ -25,7 +25,7 @@ async def start_probes(host: str, port: int, alive: Check, ready: Check) -> web.
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        log.warning("no probes and no metrics: RINGBACK_WORKER_PORT cannot be bound", extra={"reason": str(error)})
+        log.warning("no probes and no metrics: RINGBACK_WORKER_PORT cannot be bound on RINGBACK_WORKER_HOST: %s", error)
         await runner.cleanup()
         return None
     return runner

@@ -27,8 +27,9 @@ _POLL_DELAY_SECONDS = 0.02
 _JOBS_AT_ONCE = 100
 # Longer than a look waits for room.
 _LOOK_SECONDS = 30
-# A main loop that has heard nothing from the queue for so long is wedged, or its Redis is gone.
-_SILENCE_SECONDS = 20.0
+# A turn of the main loop takes milliseconds, and at most the socket's time-out where Redis hangs.
+_STANDSTILL_SECONDS = 20.0
+_SILENCE_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
@@ -117,8 +118,8 @@ class Runtime:
 
     async def alive(self) -> str:
         """Tell what is wrong with the main loop's progress, if anything."""
-        silence = time.monotonic() - self.queue.last_answer
-        return f"nothing heard from the queue for {silence:.0f} s" if silence > _SILENCE_SECONDS else ""
+        silence = time.monotonic() - self.queue.last_sign
+        return f"the main loop has stood still for {silence:.0f} s" if silence > _STANDSTILL_SECONDS else ""
 
     async def ready(self) -> str:
         """Tell what keeps this worker from working, if anything."""
@@ -128,7 +129,8 @@ class Runtime:
             await self._resources.ledger.ping()
         except StoreUnavailable as error:
             return str(error)
-        return await self.alive()
+        silence = time.monotonic() - self.queue.last_answer
+        return f"the queue has not answered for {silence:.0f} s" if silence > _SILENCE_SECONDS else ""
 
     async def _await_ledger(self, resources: Resources) -> None:
         while True:
@@ -139,6 +141,7 @@ class Runtime:
                     log.warning(warning)
             except StoreUnavailable as error:
                 log.warning("waiting for Redis", extra={"reason": str(error)})
+                self.queue.last_sign = time.monotonic()
                 await asyncio.sleep(_RETRY_SECONDS)
             except WrongPartitions as error:
                 raise SystemExit(f"ringback: {error}") from None

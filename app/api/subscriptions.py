@@ -95,6 +95,7 @@ async def delete_subscription(subscription_id: _Id, service: ServiceDep, tenant:
     """Cancel a subscription: nothing is sent any more, also nothing that is waiting.
 
     It can still be read, with the status `cancelled`, for as long as its call is kept. Doing it again changes
-    nothing and answers 204 again. A call that nobody is subscribed to is not polled any more.
+    nothing and answers 204 again. A call that nobody is subscribed to is not
+    polled any more, but for a poll that is about to be sent, which may follow within two seconds.
     """
     await service.cancel(tenant, subscription_id)

@@ -4,20 +4,24 @@
 * A call that stays long in a phase is asked for less often: the interval grows to a tenth of the time it
   has been there, within those bounds, so that what a transition is late by stays in proportion.
   Ringing never lasts long, so its pace does not change.
-* After an error the wait is drawn between the first interval and a bound that doubles with each failure
+* After an error the wait is drawn between the healthy interval and a bound that doubles with each failure
   in a row (full jitter above the healthy pace), and is never shorter than the upstream's `Retry-After`.
+* A 404 or 401 is an answer: it keeps the pace, but for how long it is borne is bounded. Three failures in a row
+  are an incident upstream; a 404 right behind one proves little, so the patience begins anew.
 """
 
 from dataclasses import dataclass, replace
 
 from app.domain.call import Answer, Phase
 from app.domain.event import Event, LostReason, from_transition, lost
-from app.domain.snapshot import Snapshot, diff
+from app.domain.snapshot import diff
 from app.domain.watch import NO_TROUBLE, Trouble, Watch
 
 # A 401 is about the credential, not the call, but one alone may be an upstream in the middle of a deploy.
 # A call that was seen before is moreover given the grace of a 404.
 REFUSALS_BEFORE_LOST = 3
+# So many failures in a row are an incident upstream and no chance.
+INCIDENT_FAILURES = 3
 # The longest `Retry-After` that is obeyed: well inside the two hours after which a status is gone.
 RETRY_AFTER_MAX_SECONDS = 900.0
 _AGE_SHARE = 10
@@ -102,10 +106,13 @@ def interval(phase: Phase, age: float, pace: Pace) -> float:
             return pace.early
 
 
-def backoff(failures: int, retry_after: float, pace: Pace, jitter: float) -> float:
-    """Return the seconds to wait after so many failures in a row; `jitter` is drawn from [0, 1)."""
-    bound = min(pace.error_max, pace.early * 2.0 ** min(failures, _MAX_DOUBLINGS))
-    least = min(pace.early, bound)
+def backoff(failures: int, retry_after: float, pace: Pace, jitter: float, healthy: float) -> float:
+    """Return the seconds to wait after so many failures in a row, where `healthy` is the wait without any.
+
+    `jitter` is drawn from [0, 1).
+    """
+    bound = min(pace.error_max, healthy * 2.0 ** min(failures, _MAX_DOUBLINGS))
+    least = min(healthy, bound)
     wait = least + (bound - least) * jitter
     return max(wait, min(retry_after, RETRY_AFTER_MAX_SECONDS))
 
@@ -156,18 +163,19 @@ def _answered(watch: Watch, answer: Answer, now: float, pace: Pace, latency: flo
 
 
 def _next_interval(watch: Watch, now: float, pace: Pace) -> float:
-    snapshot: Snapshot = watch.snapshot
-    if snapshot.ahead:
-        return pace.early
-    return interval(snapshot.phase, now - watch.phase_since, pace)
+    return pace.early if watch.snapshot.ahead else _healthy(watch, now, pace)
+
+
+def _healthy(watch: Watch, now: float, pace: Pace) -> float:
+    return interval(watch.snapshot.phase, now - watch.phase_since, pace)
 
 
 def _not_found(watch: Watch, now: float, pace: Pace) -> Step:
     known = watch.snapshot.known
-    denied_since = watch.trouble.denied_since or (now if known else watch.registered_at)
+    denied_since = watch.trouble.denied_since or now
     if now - denied_since >= pace.not_found_grace:
         return _give_up(watch, "expired" if known else "not_found", now)
-    return Step(replace(watch, trouble=Trouble(0, 0, denied_since)), (), PollAgain(now + pace.early))
+    return Step(replace(watch, trouble=Trouble(0, 0, denied_since)), (), PollAgain(now + _healthy(watch, now, pace)))
 
 
 def _unauthorized(watch: Watch, now: float, pace: Pace, jitter: float) -> Step:
@@ -177,14 +185,15 @@ def _unauthorized(watch: Watch, now: float, pace: Pace, jitter: float) -> Step:
     if refusals >= REFUSALS_BEFORE_LOST and now - denied_since >= patience:
         return _give_up(watch, "unauthorized", now)
     trouble = Trouble(0, refusals, denied_since)
-    again = PollAgain(now + backoff(refusals, 0.0, pace, jitter))
+    again = PollAgain(now + backoff(refusals, 0.0, pace, jitter, _healthy(watch, now, pace)))
     return Step(replace(watch, trouble=trouble), (), again)
 
 
 def _failed(watch: Watch, retry_after: float, now: float, pace: Pace, jitter: float) -> Step:
     failures = watch.trouble.failures + 1
-    trouble = replace(watch.trouble, failures=failures, refusals=0)
-    wait = backoff(failures, retry_after, pace, jitter)
+    denied_since = watch.trouble.denied_since if failures < INCIDENT_FAILURES else 0.0
+    trouble = Trouble(failures, 0, denied_since)
+    wait = backoff(failures, retry_after, pace, jitter, _healthy(watch, now, pace))
     return Step(replace(watch, trouble=trouble), (), PollAgain(now + wait))
 
 

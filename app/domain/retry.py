@@ -12,8 +12,6 @@ RETRY_AFTER_MAX_SECONDS = 43200.0
 # A delivery that has failed so often leaves the fast lane: with the default schedule it has then held up
 # the ones behind it for some 36 s, and would hold them up for minutes.
 FAST_LANE_FAILURES = 4
-# So does one whose receiver asks for a longer wait than this.
-FAST_LANE_WAIT_SECONDS = 60.0
 
 _SUCCESS = range(200, 300)
 _GONE = 410
@@ -80,5 +78,4 @@ def judge(result: AttemptResult, failures: int, now: float, schedule: Sequence[f
     if failures >= len(schedule):
         return Exhausted()
     wait = schedule[failures] * (1 - JITTER_SHARE + 2 * JITTER_SHARE * jitter)
-    wait = max(wait, retry_after)
-    return RetryAt(now + wait, parked=failures + 1 >= FAST_LANE_FAILURES or wait > FAST_LANE_WAIT_SECONDS)
+    return RetryAt(now + max(wait, retry_after), parked=failures + 1 >= FAST_LANE_FAILURES)

@@ -1,7 +1,6 @@
 """The client that carries deliveries to receivers: hosts that strangers name, so behind the address guard."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -9,12 +8,21 @@ import httpx
 from aiohttp.abc import AbstractResolver
 
 from app.outbound.egress import LOOKUP_SECONDS, GuardedResolver, SystemResolver, guarded_connector
-from app.outbound.http import ErrorClass, Exchange, NoAnswer, OutboundClient, exchange, parse_url, tls_context
+from app.outbound.http import (
+    USER_AGENT,
+    ErrorClass,
+    Exchange,
+    NoAnswer,
+    OutboundClient,
+    exchange,
+    parse_url,
+    tls_context,
+)
 
 # What is kept of a receiver's answer. A person reads it to see what the receiver said; more is neither read nor kept.
 MAX_ANSWER_BYTES = 1024
 
-_OWN_HEADERS = {"user-agent": f"Ringback/{version('ringback')}", "content-type": "application/json"}
+_OWN_HEADERS = {"user-agent": USER_AGENT, "content-type": "application/json"}
 
 
 class CallbackClient:

@@ -27,6 +27,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from yarl import URL
 
 from app.outbound.egress import AddressNotAllowed, NameNotResolved, open_connector
 
+USER_AGENT = f"Ringback/{version('ringback')}"
 # Parsing a URL is a tenth of a request's cost, and the same ones are asked for again and again.
 _REMEMBERED_URLS = 16_384
 

@@ -10,7 +10,7 @@ from app.domain.cadence import Answered, Failed, InvalidSid, NotFound, PollOutco
 from app.domain.call import CallKey
 from app.domain.errors import MalformedAnswer
 from app.domain.retry_after import retry_after_seconds
-from app.outbound.http import Answer, NoAnswer, exchange, open_client, parse_url
+from app.outbound.http import USER_AGENT, Answer, NoAnswer, exchange, open_client, parse_url
 
 # Longer than the slowest pace, so that a call's polls find a connection; a request that meets one which the
 # server has just closed is sent again on a new one.
@@ -42,7 +42,11 @@ class UpstreamClient:
         request = httpx.Request(
             "GET",
             parse_url(self._base_url + dialect.status_path(key)),
-            headers={dialect.CONNECTOR_HEADER: key.connector_id, "accept": "application/json"},
+            headers={
+                dialect.CONNECTOR_HEADER: key.connector_id,
+                "accept": "application/json",
+                "user-agent": USER_AGENT,
+            },
         )
         result = await exchange(
             self._client,

@@ -43,11 +43,15 @@ def _passes(error: Exception) -> bool:
 
 
 class SteadyQueue(ArqRedis):
-    """An arq client for a worker's main loop; `last_answer` is the monotonic time of Redis' last answer."""
+    """An arq client for a worker's main loop.
+
+    `last_answer` is the monotonic time of Redis' last answer, `last_sign` that of the loop's last sign of life: an
+    answer, or that there was none. A Redis that is away leaves the loop alive.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(queue_pool(url), job_serializer=serialize_job, job_deserializer=deserialize_job)
-        self.last_answer = time.monotonic()
+        self.last_answer = self.last_sign = time.monotonic()
         self._last_said = -_SAY_EVERY_SECONDS
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -79,16 +83,17 @@ class SteadyQueue(ArqRedis):
             except (RedisError, OSError) as error:
                 if not _passes(error):
                     raise
+                self.last_sign = time.monotonic()
                 self._say(error)
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
-                self.last_answer = time.monotonic()
+                self.last_answer = self.last_sign = time.monotonic()
                 return answer
 
     def _say(self, error: Exception) -> None:
         if time.monotonic() - self._last_said > _SAY_EVERY_SECONDS:
             self._last_said = time.monotonic()
-            log.warning("the queue's Redis is away, waiting for it", extra={"error": type(error).__name__})
+            log.warning("the queue's Redis is away, waiting for it: %s", type(error).__name__)
 
 
 class SteadyPipeline(Pipeline):

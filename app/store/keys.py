@@ -6,10 +6,12 @@ any node of a cluster, and no script ever touches two partitions:
     rb:{07}:due                    sorted set   watch id -> Unix ms of the next poll (or end of a lease)
     rb:{07}:outbox                 sorted set   subscription, or subscription/sequence of a delivery that left
                                                 the fast lane -> Unix ms of the next attempt (or end of a lease)
-    rb:{07}:watch:<watch>          hash         k key, s state, v version, f final type, p last poll, n polls
+    rb:{07}:watch:<watch>          hash         k key, s state, v version, f final type, p last poll, n polls,
+                                                d when it would be due, while nobody is subscribed
     rb:{07}:events:<watch>         list         the call's events; the n-th has the sequence n
     rb:{07}:subs:<watch>           hash         registration digest -> "subscription filter", those alive
     rb:{07}:sub:<subscription>     hash         w watch, t tenant, d digest, st status, b body, c cursor,
+                                                u Unix ms of the last change of status,
                                                 a failures of the delivery at the cursor,
                                                 r<sequence> failures of one that left the fast lane
     rb:{07}:log:<subscription>     list         attempts, oldest first

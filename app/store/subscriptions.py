@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain import ids
 from app.domain.call import CallKey
@@ -259,7 +259,7 @@ class SubscriptionStore:
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
             for one in subscription_ids:
-                pipe.hmget(partition.subscription(one), "w", "t", "st", "b", "c")
+                pipe.hmget(partition.subscription(one), "w", "t", "st", "b", "c", "u")
             rows = await pipe.execute()
             for watch_id, *_ in rows:
                 pipe.hmget(partition.watch((watch_id or b"").decode()), "k", "f")
@@ -272,7 +272,10 @@ class SubscriptionStore:
     def _subscription(
         self, subscription_id: str, row: Sequence[bytes], key: bytes, final: bytes | None
     ) -> Subscription:
-        watch_id, tenant_id, status_text, body, cursor = row
+        watch_id, tenant_id, status_text, body, cursor, updated_ms = row
+        destination = self.open_body(body)
+        if updated_ms:
+            destination = replace(destination, updated_at=int(updated_ms) / 1000)
         status = SubscriptionStatus(status_text.decode())
         if final and status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
             status = SubscriptionStatus.COMPLETED
@@ -284,7 +287,7 @@ class SubscriptionStore:
             final.decode() if final else None,
             int(cursor),
             codec.unpack_names(key),
-            self.open_body(body),
+            destination,
         )
 
 

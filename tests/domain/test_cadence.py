@@ -104,9 +104,9 @@ class TestTheBackoff:
         [(1, 2, 4), (2, 2, 8), (3, 2, 16), (4, 2, 32), (5, 2, 60), (6, 2, 60), (1000, 2, 60), (10**9, 2, 60)],
     )
     def test_is_drawn_below_a_bound_that_doubles(self, failures: int, shortest: float, longest: float) -> None:
-        assert backoff(failures, 0.0, PACE, 0.0) == shortest
-        assert backoff(failures, 0.0, PACE, 1.0) == longest
-        assert backoff(failures, 0.0, PACE, 0.5) == (shortest + longest) / 2
+        assert backoff(failures, 0.0, PACE, 0.0, PACE.early) == shortest
+        assert backoff(failures, 0.0, PACE, 1.0, PACE.early) == longest
+        assert backoff(failures, 0.0, PACE, 0.5, PACE.early) == (shortest + longest) / 2
 
     @pytest.mark.parametrize(
         ("retry_after", "seconds"),
@@ -115,7 +115,7 @@ class TestTheBackoff:
     def test_is_never_shorter_than_what_the_upstream_asks_for_within_reason(
         self, retry_after: float, seconds: float
     ) -> None:
-        assert backoff(1, retry_after, PACE, 0.5) == seconds
+        assert backoff(1, retry_after, PACE, 0.5, PACE.early) == seconds
 
     @RULE
     @given(st.integers(1, 10**6), st.floats(0, 1e9), jitters, st.floats(0.01, 30), st.floats(0.01, 300))
@@ -123,12 +123,19 @@ class TestTheBackoff:
         self, failures: int, retry_after: float, jitter: float, early: float, error_max: float
     ) -> None:
         pace = Pace(early=early, error_max=error_max)
-        seconds = backoff(failures, retry_after, pace, jitter)
+        seconds = backoff(failures, retry_after, pace, jitter, early)
         obeyed = min(retry_after, RETRY_AFTER_MAX_SECONDS)
         assert max(min(early, error_max), obeyed) <= seconds <= max(error_max, obeyed) + 1e-9
 
 
 class TestAFailure:
+    def test_never_makes_the_polls_of_an_answered_call_faster(self) -> None:
+        talking = make_watch(
+            snapshot=make_snapshot(status="in-progress", latest="in-progress", seen={"in_progress": 1})
+        )
+        for jitter, seconds in ((0.0, 10.0), (1.0, 20.0)):
+            assert wait_of(after_poll(talking, Failed("http_500"), START, PACE, jitter), START) == seconds
+
     @pytest.mark.parametrize("outcome", [Failed("timeout"), Failed("http_429", 7.0), Failed("malformed")])
     @pytest.mark.parametrize("watch", [make_watch(), SEEN])
     def test_never_ends_the_watch_before_its_deadline(self, watch: Watch, outcome: PollOutcome) -> None:

@@ -40,12 +40,25 @@ def lost_by(step: Step) -> str:
 
 
 class TestNotFound:
-    @pytest.mark.parametrize(("after", "reason"), [(0, ""), (2, ""), (59.9, ""), (60, "not_found"), (75, "not_found")])
+    @pytest.mark.parametrize(("after", "reason"), [(2, ""), (59.9, ""), (60, "not_found"), (75, "not_found")])
     def test_of_a_call_never_seen_is_believed_once_it_had_time_to_appear(self, after: float, reason: str) -> None:
-        step = after_poll(make_watch(), NotFound(), START + after, PACE, 0.5)
-        assert lost_by(step) == reason
-        if not reason:
-            assert wait_of(step, START + after) == PACE.early
+        first = after_poll(make_watch(), NotFound(), START, PACE, 0.5)
+        assert wait_of(first, START) == PACE.early
+        assert lost_by(after_poll(first.watch, NotFound(), START + after, PACE, 0.5)) == reason
+
+    def test_of_a_call_never_seen_counts_from_the_first_one(self) -> None:
+        watch = make_watch()
+        for second in (0, 5, 20):
+            watch = after_poll(watch, Failed("http_500"), START + second, PACE, 0.5).watch
+        assert lost_by(after_poll(watch, NotFound(), START + 90, PACE, 0.5)) == ""
+
+    def test_right_behind_an_incident_proves_little(self) -> None:
+        watch = after_poll(SEEN, NotFound(), START, PACE, 0.5).watch
+        for second in (5, 20, 50):
+            watch = after_poll(watch, Failed("http_500"), START + second, PACE, 0.5).watch
+        step = after_poll(watch, NotFound(), START + 90, PACE, 0.5)
+        assert lost_by(step) == ""
+        assert lost_by(after_poll(step.watch, NotFound(), START + 150, PACE, 0.5)) == "expired"
 
     def test_of_a_call_that_was_seen_is_believed_after_the_same_grace(self) -> None:
         """It is gone two hours after its end, and one poll may have hit a machine that does not know it."""
@@ -149,8 +162,8 @@ class TestTheDeadline:
         assert [event.type for event in step.events] == ["call.completed"]
 
     def test_leaves_a_better_reason_its_word(self) -> None:
-        step = after_poll(make_watch(), NotFound(), self.DEADLINE, PACE, 0.5)
-        assert lost_by(step) == "not_found"
+        step = after_poll(make_watch(), NotFound(), self.DEADLINE - 60, PACE, 0.5)
+        assert lost_by(after_poll(step.watch, NotFound(), self.DEADLINE, PACE, 0.5)) == "not_found"
 
 
 @pytest.mark.parametrize(

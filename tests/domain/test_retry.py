@@ -110,7 +110,6 @@ def test_the_schedule_is_a_setting(schedule: tuple[float, ...]) -> None:
     assert verdicts[len(schedule) :] == [Exhausted()] * (4 - len(schedule))
 
 
-@pytest.mark.parametrize(("seconds", "parked"), [(60, False), (61, True)])
-def test_a_delivery_that_is_to_wait_long_leaves_the_fast_lane_at_once(seconds: float, *, parked: bool) -> None:
-    verdict = judge(Responded(503, seconds), 0, 0.0, DEFAULT_SCHEDULE, 0.5)
-    assert verdict == RetryAt(seconds, parked=parked)
+def test_a_long_wait_that_is_asked_for_keeps_the_order() -> None:
+    # The receiver asks for patience with all that comes, not with this one event.
+    assert judge(Responded(503, 3600), 0, 0.0, DEFAULT_SCHEDULE, 0.5) == RetryAt(3600, parked=False)

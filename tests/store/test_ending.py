@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
+from app.domain.cadence import PollAgain
 from app.domain.subscription import SubscriptionStatus
 from app.resources import Resources
 from app.store.deliveries import Settlement
 from app.store.subscriptions import Registration
+from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
 from tests.store.making import URL, attempt, claim, claim_one, failed, parked, read, register, settle
-from tests.store.polling import claim_polls, poll
+from tests.store.polling import answered, claim_polls, poll, step_after
 
 WATCH = make_key().watch_id
 CANCELLED = SubscriptionStatus.CANCELLED
@@ -38,9 +40,9 @@ async def test_who_comes_back_wakes_the_call_up_where_it_was(resources: Resource
 
     again = await register(resources)
 
-    assert (again.created, again.poll_now, again.deliver_now) == (True, True, True)
+    assert (again.created, again.deliver_now) == (True, True)
     assert again.id != first.id
-    [claimed] = await claim_polls(resources, first.partition, horizon=0)
+    [claimed] = await claim_polls(resources, first.partition)
     assert claimed.watch.snapshot.latest == "queued"
     assert [one.member for one in await claim(resources, first.partition)] == [again.id]
 
@@ -54,6 +56,40 @@ async def test_who_comes_back_has_the_call_followed_for_as_long_as_any(resources
 
     [after] = await claim_polls(resources, first.partition)
     assert after.watch.registered_at > before.watch.registered_at
+
+
+async def test_who_comes_back_does_not_hasten_the_pace(resources: Resources) -> None:
+    first = await register(resources)
+    await poll(resources, first.partition, LIFE[:2])
+    due = await resources.ledger.redis.zscore(first.partition.due, WATCH)
+    await _end(resources, first)
+
+    again = await register(resources)
+
+    assert not again.poll_now
+    assert await resources.ledger.redis.zscore(first.partition.due, WATCH) == due
+
+
+async def test_who_comes_back_during_a_poll_does_not_start_a_second_one(resources: Resources) -> None:
+    first = await register(resources)
+    [claimed] = await claim_polls(resources, first.partition)
+    await _end(resources, first)
+    step = step_after(claimed, answered(claimed, LIFE[:2]))
+    assert await resources.watches.commit(first.partition, [step]) == [Recorded.DONE]
+    assert isinstance(step.step.following, PollAgain)
+
+    await register(resources)
+
+    due = await resources.ledger.redis.zscore(first.partition.due, WATCH)
+    assert due == round(step.step.following.at * 1000)
+
+
+async def test_the_change_of_status_is_dated(resources: Resources) -> None:
+    one = await register(resources)
+    await _end(resources, one)
+    destination = (await read(resources, one.id)).destination
+    assert destination.updated_at >= destination.created_at
+    assert await resources.ledger.redis.hexists(one.partition.subscription(one.id), "u")
 
 
 async def test_it_ends_once(resources: Resources) -> None:

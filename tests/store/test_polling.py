@@ -140,9 +140,20 @@ async def test_an_answer_without_news_moves_the_schedule_only(resources: Resourc
 
     after = await _kept(resources, partition)
     assert after["events"] == before["events"]
-    assert (after["watch"][b"s"], after["watch"][b"v"]) == (before["watch"][b"s"], before["watch"][b"v"])
+    assert after["watch"][b"s"] == before["watch"][b"s"]
     assert int(after["watch"][b"n"]) == 2
     assert after["due"][0][1] > before["due"][0][1]
+
+
+async def test_of_two_polls_at_the_same_time_one_counts_also_without_news(resources: Resources) -> None:
+    partition = (await register(resources)).partition
+    await poll(resources, partition, LIFE[:3])
+    [first] = await claim_polls(resources, partition, lease=0)
+    [second] = await claim_polls(resources, partition)
+
+    steps = [step_after(one, answered(one, LIFE[:3])) for one in (first, second)]
+
+    assert await resources.watches.commit(partition, steps) == [Recorded.DONE, Recorded.STALE]
 
 
 async def test_a_failure_is_kept_without_an_event(resources: Resources) -> None:

@@ -55,16 +55,18 @@ class Actor:
         self.begun: list[str] = []
         self.begun_at: dict[str, float] = {}
         self.ended: list[str] = []
+        self.again_at = 0.0
         self._clock, self._fails = clock, fails
         self._happened = asyncio.Condition()
 
-    async def act(self, _: Partition, errand: Errand) -> None:
+    async def act(self, _: Partition, errand: Errand) -> float:
         self.begun_at[errand.name] = self._clock.now()
         await self._note(self.begun, errand.name)
         await self.open.wait()
         if self._fails:
             raise ValueError(errand.name)
         await self._note(self.ended, errand.name)
+        return self.again_at
 
     async def until(self, notes: list[str], count: int) -> list[str]:
         async with asyncio.timeout(PATIENCE_SECONDS), self._happened:
@@ -181,11 +183,12 @@ async def test_partitions_that_wait_for_room_get_it_in_turn() -> None:
     async def claim(_: Partition, __: float, limit: int) -> list[Errand]:
         return errands(clock, limit)
 
-    async def act(partition: Partition, _: Errand) -> None:
+    async def act(partition: Partition, _: Errand) -> float:
         begun[partition.number] += 1
         if begun.total() > 300:
             enough.set()
             await asyncio.Event().wait()
+        return 0.0
 
     def ring(number: int) -> None:
         looks.append(asyncio.create_task(loop.look(Partition(number))))
@@ -294,3 +297,38 @@ async def test_an_action_that_fails_is_told_of_and_frees_its_place(caplog: pytes
     await settle_down()
     assert loop.held == 0
     assert [record.getMessage() for record in caplog.records] == ["errand failed"] * 2
+
+
+@pytest.mark.parametrize(("again_in", "looks"), [(0.2, 1), (5.0, 0), (None, 0)])
+async def test_what_falls_due_again_before_the_next_tick_is_looked_for(again_in: float | None, looks: int) -> None:
+    clock = StoreClock()
+    ledger, actor = Ledger(errands(clock, 3)), Actor(clock)
+    actor.open.set()
+    actor.again_at = clock.now() + again_in if again_in else 0.0
+    loop = make_loop(ledger, actor, clock)
+    await loop.look(HERE)
+    await actor.until(actor.ended, 3)
+    due_at, actor.again_at = actor.again_at, 0.0
+    if looks:
+        ledger.left = [Errand("again", due_at)]
+        await actor.until(actor.begun, 4)
+    await settle_down()
+    assert len(ledger.asked_for) == 1 + looks
+    await loop.drain(0)
+
+
+async def test_nothing_is_looked_for_after_the_drain() -> None:
+    clock = StoreClock()
+    ledger, actor = Ledger(errands(clock, 1)), Actor(clock)
+    actor.open.set()
+    actor.again_at = clock.now() + 0.06
+    loop = make_loop(ledger, actor, clock)
+    await loop.look(HERE)
+    await actor.until(actor.ended, 1)
+    await settle_down()
+    await loop.drain(0)
+    ledger.left = errands(clock, 1)
+    timer_is_over = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.1, timer_is_over.set)
+    await timer_is_over.wait()
+    assert len(ledger.asked_for) == 1

@@ -6,7 +6,8 @@
 --       final type or '', number of events n, and n times {event, type}
 --
 -- 1. A version other than the one that was claimed: somebody else was faster, nothing is written.
--- 2. Without a change only the time of the poll and the next due time are written.
+-- 2. Without a change only the time of the poll, the next due time and the version are written: of two polls of
+--    one call at the same time one counts. A call that is not polled any more notes when it would be due.
 -- 3. Else the state and the events are written, and each live subscription that wants one of the events has
 --    something to deliver; one that is already in the outbox keeps its place there, for it may be leased.
 -- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time.
@@ -54,8 +55,9 @@ while at <= #ARGV do
     local result, types = 1, {}
     redis.call('HSET', watch, 'p', polled)
     redis.call('HINCRBY', watch, 'n', 1)
+    redis.call('HSET', watch, 'v', version + 1)
     if state ~= '' then
-      redis.call('HSET', watch, 's', state, 'v', version + 1)
+      redis.call('HSET', watch, 's', state)
     end
     for i = at, at + count * 2 - 1, 2 do
       redis.call('RPUSH', events, ARGV[i])
@@ -65,14 +67,16 @@ while at <= #ARGV do
       redis.call('PEXPIRE', events, redis.call('PTTL', watch))
       result = queue(ARGV[1] .. 'subs:' .. id, types, final)
     end
-    if final == '' then
-      redis.call('ZADD', KEYS[1], 'XX', due, id)
-    else
+    if final ~= '' then
       redis.call('ZREM', KEYS[1], id)
       redis.call('HSET', watch, 'f', final)
       for _, key in ipairs({watch, events, ARGV[1] .. 'subs:' .. id}) do
         redis.call('PEXPIRE', key, ARGV[2])
       end
+    elseif redis.call('ZSCORE', KEYS[1], id) then
+      redis.call('ZADD', KEYS[1], due, id)
+    else
+      redis.call('HSET', watch, 'd', due)
     end
     results[#results + 1] = result
   end

@@ -5,7 +5,8 @@
 --
 -- 1. A subscription that has ended already stays as it is.
 -- 2. Its places in the outbox and its claim on new events go.
--- 3. A call that nobody subscribes to any more is not polled any more; a new registration wakes it up.
+-- 3. A call that nobody subscribes to any more is not polled any more; it notes when it would have been due, so
+--    that a new registration, which wakes it up, does not hasten its pace.
 --
 -- Returns 1 when it ended now, 0 when it had ended before or does not exist
 if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[3]) == 1 then
@@ -16,7 +17,8 @@ local fields = redis.call('HMGET', KEYS[3], 'st', 'd')
 if not fields[1] or fields[1] == 'cancelled' or fields[1] == 'disabled' then
   return 0
 end
-redis.call('HSET', KEYS[3], 'st', ARGV[3])
+local clock = redis.call('TIME')
+redis.call('HSET', KEYS[3], 'st', ARGV[3], 'u', clock[1] * 1000 + math.floor(clock[2] / 1000))
 redis.call('ZREM', KEYS[2], ARGV[1])
 for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
   local sequence = string.match(field, '^r(%d+)$')
@@ -26,7 +28,11 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
   end
 end
 redis.call('HDEL', KEYS[5], fields[2])
-if redis.call('EXISTS', KEYS[5]) == 0 then
+local due = redis.call('EXISTS', KEYS[5]) == 0 and redis.call('ZSCORE', KEYS[1], ARGV[2])
+if due then
   redis.call('ZREM', KEYS[1], ARGV[2])
+  if redis.call('EXISTS', KEYS[4]) == 1 then
+    redis.call('HSET', KEYS[4], 'd', due)
+  end
 end
 return 1

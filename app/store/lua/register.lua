@@ -8,8 +8,8 @@
 --
 -- 1. The same tenant, call and URL: nothing is written, the id of the one there is returned. One whose own key
 --    has expired (its call may live longer, if somebody subscribed later) is not there any more.
--- 2. A call not yet known is written down; one that is not being polled and has not ended becomes due now, and
---    is followed from now on for as long as any.
+-- 2. A call not yet known is written down; one that is not being polled and has not ended becomes due, now or
+--    when its pace allows, and is followed from now on for as long as any.
 -- 3. The subscription is written with its cursor before the first event; if there are events, it has something
 --    to deliver now.
 --
@@ -29,9 +29,11 @@ if redis.call('HSETNX', KEYS[3], 'k', ARGV[5]) == 1 then
 end
 local poll = 0
 if redis.call('HEXISTS', KEYS[3], 'f') == 0 then
-  poll = redis.call('ZADD', KEYS[1], 'NX', now, ARGV[1])
-  if poll == 1 then
+  local due = math.max(now, tonumber(redis.call('HGET', KEYS[3], 'd') or 0))
+  if redis.call('ZADD', KEYS[1], 'NX', due, ARGV[1]) == 1 then
     redis.call('HSET', KEYS[3], 'k', ARGV[5])
+    redis.call('HDEL', KEYS[3], 'd')
+    poll = due == now and 1 or 0
   end
 end
 

@@ -1,0 +1,57 @@
+"""Impossible settings are refused at boot, in one line that names the setting."""
+
+import base64
+
+import pytest
+
+from app.settings import PREFIX, load_settings
+
+KEY = base64.urlsafe_b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis://127.0.0.1:99999/0"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/abc"),
+        ("QUEUE_REDIS_URL", "redis://127.0.0.1:port/0"),
+        ("UPSTREAM_BASE_URL", "api.example.com"),
+        ("UPSTREAM_BASE_URL", "https://api.example.com:99999"),
+        ("UPSTREAM_BASE_URL", "https://user:password@api.example.com"),
+        ("UPSTREAM_BASE_URL", "https://api.example.com/?a=b"),
+        ("ENCRYPTION_KEYS", "too-short"),
+        ("ENCRYPTION_KEYS", f"{KEY},äöü"),
+        ("CALLBACK_PORTS", "443,70000"),
+        ("CALLBACK_PORTS", "https"),
+        ("DELIVERY_RETRY_SECONDS", "1,x"),
+        ("DELIVERY_RETRY_SECONDS", ","),
+        ("POLL_EARLY_SECONDS", "0"),
+        ("POLL_EARLY_SECONDS", "inf"),
+        ("POLL_EARLY_MAX_SECONDS", "1"),
+        ("PARTITIONS", "1025"),
+        ("LOG_LEVEL", "LOUD"),
+        ("WORKER_PORT", "70000"),
+    ],
+)
+def test_an_impossible_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
+    monkeypatch.setenv(f"{PREFIX}{name}", value)
+    with pytest.raises(SystemExit) as end:
+        load_settings("tools")
+    line = str(end.value)
+    assert f"{PREFIX}{name}" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1", "redis://:secret@redis:6380/2", "rediss://r:1", "unix:///r.sock"])
+def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
+    monkeypatch.setenv(f"{PREFIX}REDIS_URL", url)
+    assert load_settings("tools").queue_url == url
+
+
+def test_a_default_maximum_below_a_chosen_minimum_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
+    monkeypatch.setenv(f"{PREFIX}POLL_EARLY_SECONDS", "20")
+    assert load_settings("tools").poll_early_seconds == 20
