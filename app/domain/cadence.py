@@ -25,6 +25,9 @@ INCIDENT_FAILURES = 3
 # The longest `Retry-After` that is obeyed: well inside the two hours after which a status is gone.
 RETRY_AFTER_MAX_SECONDS = 900.0
 _AGE_SHARE = 10
+# The pace counts from one request to the next, but at least so much of it from the answer: a request that was long
+# on its way must not let the upstream see two of them close together.
+_LEAST_SHARE = 0.9
 _MAX_DOUBLINGS = 16
 
 
@@ -158,7 +161,8 @@ def _answered(watch: Watch, answer: Answer, now: float, pace: Pace, latency: flo
     )
     if after.ended:
         return Step(after, tuple(events), StopPolling())
-    again = max(now, now - latency + _next_interval(after, now, pace))
+    wait = _next_interval(after, now, pace)
+    again = now + max(wait - latency, _LEAST_SHARE * wait)
     return Step(after, tuple(events), PollAgain(again))
 
 

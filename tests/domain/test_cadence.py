@@ -98,6 +98,13 @@ class TestTheInterval:
         assert wait_of(step, START) == PACE.early
 
 
+class TestTheTimeOfTheAnswer:
+    @pytest.mark.parametrize(("latency", "wait"), [(0.0, 2.0), (0.1, 1.9), (0.2, 1.8), (0.5, 1.8), (9.0, 1.8)])
+    def test_is_part_of_the_interval_up_to_a_tenth(self, latency: float, wait: float) -> None:
+        step = after_poll(SEEN, Answered(make_answer()), START, PACE, 0.5, latency)
+        assert wait_of(step, START) == pytest.approx(wait, abs=1e-6)
+
+
 class TestTheBackoff:
     @pytest.mark.parametrize(
         ("failures", "shortest", "longest"),
