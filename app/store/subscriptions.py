@@ -296,6 +296,5 @@ def sort_key(subscription_id: str) -> str:
     return subscription_id[6:]
 
 
-def _filter_text(events: EventFilter) -> str:
-    """Write a filter as commit_polls.lua reads it."""
+def _filter_text(events: EventFilter) -> str:  # as commit_polls.lua reads it
     return "*" if not events.names or EVERYTHING in events.names else ",".join(events.names)
