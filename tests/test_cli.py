@@ -169,12 +169,13 @@ def test_a_worker_ends_well_on_sigterm(kind: str, redis_url: str) -> None:
 
 
 @pytest.mark.e2e
-def test_the_api_serves(redis_url: str) -> None:
+@pytest.mark.parametrize("last_signal", [signal.SIGINT, signal.SIGTERM])
+def test_the_api_serves_and_ends_well(redis_url: str, last_signal: signal.Signals) -> None:
     port = free_port()
     env = {**_NO_REDIS, "RINGBACK_REDIS_URL": redis_url, "RINGBACK_ADMIN_KEY": ADMIN_KEY}
     with _running("api", env={**env, "RINGBACK_BIND_PORT": str(port)}) as process:
         assert _wait_for(process, f"http://127.0.0.1:{port}/readyz").json() == {"status": "ok"}
-        process.send_signal(signal.SIGINT)
+        process.send_signal(last_signal)
         assert process.wait(40) == 0
 
 
