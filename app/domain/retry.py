@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Contract, "Reactions to a receiver": 1 s, 5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 2 h, 6 h, 12 h.
-DEFAULT_SCHEDULE = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 21600.0, 43200.0)
 # Each wait is drawn from ±20 % around its step, so that deliveries that failed together spread out.
 JITTER_SHARE = 0.2
 # The longest `Retry-After` that is obeyed: the longest step of the schedule.

@@ -46,7 +46,6 @@ class Destination:
     headers: Mapping[str, str]
     created_at: float
     updated_at: float
-    call_sid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,7 @@ class SubscriptionStore:
 
     def open_body(self, body: bytes) -> Destination:
         """Read a stored body, and open its secrets."""
-        url, events, metadata, created_ms, updated_ms, call_sid, secret, headers = codec.unpack(body)[:8]
+        url, events, metadata, created_ms, updated_ms, secret, headers = codec.unpack(body)[:7]
         opened = codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {}
         return Destination(
             callback_url=url,
@@ -205,7 +204,6 @@ class SubscriptionStore:
             headers=opened,
             created_at=created_ms / 1000,
             updated_at=updated_ms / 1000,
-            call_sid=call_sid,
         )
 
     def _pack_body(self, new: NewSubscription, now: float) -> bytes:
@@ -214,8 +212,7 @@ class SubscriptionStore:
         headers = self._vault.seal(codec.pack([dict(new.headers)]).decode("latin-1"), _HEADERS) if new.headers else None
         return codec.pack(
             [
-                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, now_ms, new.key.call_sid,
-                secret, headers,
+                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, now_ms, secret, headers,
             ],
         )  # fmt: skip
 

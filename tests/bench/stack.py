@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from unittest.mock import patch
 
 import httpx
 
@@ -22,7 +21,7 @@ from app.dev.simulator import DEMO_ACCOUNT
 from app.domain.call import CallKey
 from app.domain.subscription import EventFilter
 from app.resources import Resources, open_resources
-from app.settings import Settings
+from app.settings import load_settings
 from app.store.subscriptions import NewSubscription
 
 ACCOUNT, PROJECT = DEMO_ACCOUNT.account_id, DEMO_ACCOUNT.project_id
@@ -70,21 +69,23 @@ async def running(pace: Mapping[str, str], *, poll_workers: int = 1, deliver_wor
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         redis = stack.enter_context(EmbeddedRedis(Path(folder)))
         port = free_port()
-        environment = _environment(redis.url, f"http://127.0.0.1:{port}", pace)
-        stack.enter_context(patch.dict(os.environ, environment))
+        settings = _settings(redis.url, f"http://127.0.0.1:{port}", pace)
+        environment = os.environ | {f"RINGBACK_{name}": value for name, value in settings.items()}
         log = stack.enter_context((Path(folder) / "workers.log").open("wb"))
         commands = [[sys.executable, "-c", _SIMULATOR, str(port)]]
         for kind, count in (("poll", poll_workers), ("deliver", deliver_workers)):
             commands += [[sys.executable, "-m", "arq", f"workers.{kind}.WorkerSettings"]] * count
-        stack.callback(_stop, [_start(command, log) for command in commands])
-        resources = await stack.enter_async_context(open_resources(Settings()))
+        stack.callback(_stop, [_start(command, environment, log) for command in commands])
+        resources = await stack.enter_async_context(
+            open_resources(load_settings("tools", **{name.lower(): value for name, value in settings.items()}))
+        )
         await _answering(f"http://127.0.0.1:{port}/simulator/polls")
         new = await resources.tenants.create("bench", ACCOUNT, PROJECT, CONNECTOR)
         yield Stack(f"http://127.0.0.1:{port}", resources, new.tenant.id)
 
 
-def _environment(redis_url: str, upstream_url: str, pace: Mapping[str, str]) -> dict[str, str]:
-    settings = {
+def _settings(redis_url: str, upstream_url: str, pace: Mapping[str, str]) -> dict[str, str]:
+    return {
         "REDIS_URL": redis_url,
         "UPSTREAM_BASE_URL": upstream_url,
         "ENCRYPTION_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
@@ -95,12 +96,16 @@ def _environment(redis_url: str, upstream_url: str, pace: Mapping[str, str]) -> 
         "LOG_LEVEL": "WARNING",
         **pace,
     }
-    return {f"RINGBACK_{name}": value for name, value in settings.items()}
 
 
-def _start(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    preexec = die_with_parent()
-    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=preexec)  # noqa: S603, PLW1509
+def _start(command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 -- our own commands
+        command,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        preexec_fn=die_with_parent(),  # noqa: PLW1509 -- there are no threads
+    )
 
 
 async def _answering(url: str) -> None:

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from app.domain.ids import (
     CHANCE_BYTES,
-    MAX_PARTITIONS,
     decode,
     delivery_id,
     delivery_parts,
@@ -15,6 +14,7 @@ from app.domain.ids import (
     plain_id,
     subscription_id,
 )
+from app.settings import MAX_PARTITIONS
 from tests.builders import START
 from tests.domain.strategies import RULE
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.retry import (
-    DEFAULT_SCHEDULE,
     FAST_LANE_FAILURES,
     RETRY_AFTER_MAX_SECONDS,
     AttemptResult,
@@ -19,10 +18,12 @@ from app.domain.retry import (
     Unreachable,
     judge,
 )
+from app.settings import Settings
 from tests.builders import START
 from tests.domain.strategies import RULE
 
 MINUTE, HOUR = 60, 3600
+DEFAULT_SCHEDULE: tuple[float, ...] = Settings.model_fields["delivery_retry_seconds"].default
 MIDDLE = 0.5  # the draw that leaves a step of the schedule as it is
 FAILURES: list[AttemptResult] = [
     *(Responded(code) for code in (100, 199, 300, 301, 304, 308, 400, 401, 404, 408, 409, 411, 422, 429)),
