@@ -210,7 +210,7 @@ def create_tenant(name: str, account_id: str, project_id: str, connector_id: str
         async with open_resources(settings) as resources:
             await resources.ledger.ping()
             await resources.ledger.check_partitions(settings.partitions)
-            new = await resources.service.create_tenant(name.strip(), account_id, project_id, connector)
+            new = await resources.service.tenants.create(name.strip(), account_id, project_id, connector)
         (signing_secret,) = new.tenant.signing_secrets
         return {"id": new.tenant.id, "name": name.strip(), "api_key": new.api_key, "signing_secret": signing_secret}
 

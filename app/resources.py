@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from arq.connections import ArqRedis
 
 from app.domain.callback_url import CallbackUrlRules
+from app.outbound.callback import CallbackClient
 from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, open_queue
 from app.service import Service
+from app.service.calls import CallService
+from app.service.subscriptions import SubscriptionService
+from app.service.tenants import TenantService
 from app.settings import Settings
 from app.store.connection import Ledger
 from app.store.deliveries import DeliveryStore
@@ -29,6 +33,7 @@ class Resources:
     subscriptions: SubscriptionStore
     deliveries: DeliveryStore
     tenants: TenantStore
+    callbacks: CallbackClient
     poll_doorbell: Doorbell
     deliver_doorbell: Doorbell
     service: Service
@@ -47,6 +52,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(poll_doorbell.aclose)
         deliver_doorbell = Doorbell(queue, DELIVER_QUEUE, DELIVER_DUE)
         stack.push_async_callback(deliver_doorbell.aclose)
+        callbacks = await stack.enter_async_context(open_callbacks(settings))
         lifetime = settings.watch_max_seconds + settings.retention_seconds
         subscriptions = SubscriptionStore(ledger, vault, settings.partitions, lifetime)
         watches = WatchStore(ledger, vault, settings.retention_seconds)
@@ -59,17 +65,29 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             subscriptions=subscriptions,
             deliveries=DeliveryStore(ledger, subscriptions),
             tenants=tenants,
+            callbacks=callbacks,
             poll_doorbell=poll_doorbell,
             deliver_doorbell=deliver_doorbell,
             service=Service(
-                subscriptions=subscriptions,
-                watches=watches,
-                tenants=tenants,
-                poll_bell=poll_doorbell,
-                deliver_bell=deliver_doorbell,
-                callback_rules=callback_url_rules(settings),
+                subscriptions=SubscriptionService(
+                    subscriptions=subscriptions,
+                    poll_bell=poll_doorbell,
+                    deliver_bell=deliver_doorbell,
+                    callback_rules=callback_url_rules(settings),
+                ),
+                calls=CallService(subscriptions=subscriptions, watches=watches),
+                tenants=TenantService(tenants),
             ),
         )
+
+
+def open_callbacks(settings: Settings) -> CallbackClient:
+    """Make the client that POSTs to receivers; inside a running loop."""
+    return CallbackClient(
+        timeout_seconds=settings.delivery_timeout_seconds,
+        max_connections=settings.delivery_max_connections,
+        allow_private=settings.allow_private_callbacks,
+    )
 
 
 def callback_url_rules(settings: Settings) -> CallbackUrlRules:

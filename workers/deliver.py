@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from app.outbound.callback import CallbackClient
 from app.queue import DELIVER_DUE, DELIVER_QUEUE
 from app.resources import Resources
 from app.settings import load_settings
@@ -18,26 +17,21 @@ from workers.signing_keys import SigningKeys
 @asynccontextmanager
 async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedOutbox]]:
     settings, clock = resources.settings, resources.ledger.clock
-    async with CallbackClient(
+    deliverer = Deliverer(
+        deliveries=resources.deliveries,
+        subscriptions=resources.subscriptions,
+        callbacks=resources.callbacks,
+        keys=SigningKeys(resources.tenants, clock),
+        clock=clock,
+        doorbell=resources.deliver_doorbell,
+        schedule=settings.delivery_retry_seconds,
+    )
+    work = deliverer.work(
+        places=settings.delivery_max_connections,
         timeout_seconds=settings.delivery_timeout_seconds,
-        max_connections=settings.delivery_max_connections,
-        allow_private=settings.allow_private_callbacks,
-    ) as callbacks:
-        deliverer = Deliverer(
-            deliveries=resources.deliveries,
-            subscriptions=resources.subscriptions,
-            callbacks=callbacks,
-            keys=SigningKeys(resources.tenants, clock),
-            clock=clock,
-            doorbell=resources.deliver_doorbell,
-            schedule=settings.delivery_retry_seconds,
-        )
-        work = deliverer.work(
-            places=settings.delivery_max_connections,
-            timeout_seconds=settings.delivery_timeout_seconds,
-            horizon_seconds=HORIZON_SECONDS,
-        )
-        yield ClaimLoop(work, clock, resources.deliver_doorbell.ring)
+        horizon_seconds=HORIZON_SECONDS,
+    )
+    yield ClaimLoop(work, clock, resources.deliver_doorbell.ring)
 
 
 KIND = Kind(

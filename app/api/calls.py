@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import schemas
 from app.api.deps import ServiceDep, TenantDep, tenant_of
 from app.api.problems import documented
+from app.api.schemas import call as schemas
 
 router = APIRouter(
     prefix="/v1/calls",
@@ -38,4 +38,4 @@ async def get_call(
     Should the tenant have subscribed to several calls of one SID, in different accounts or projects or with
     different connectors, the one subscribed to last is returned; `account_id` and `project_id` narrow it down.
     """
-    return schemas.Call.of(await service.call(tenant, call_sid, query.account_id, query.project_id))
+    return schemas.Call.of(await service.calls.get(tenant, call_sid, query.account_id, query.project_id))

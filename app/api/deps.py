@@ -48,7 +48,7 @@ async def tenant_of(
     service: Annotated[Service, Depends(service_of)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_tenant_key)],
 ) -> Tenant:
-    tenant = await service.authenticate(credentials.credentials) if credentials else None
+    tenant = await service.tenants.authenticate(credentials.credentials) if credentials else None
     if tenant is None:
         raise Unauthorized(_UNAUTHORIZED)
     return tenant

@@ -6,7 +6,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.service import InvalidField
+from app.service.errors import InvalidField
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

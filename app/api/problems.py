@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException as RoutingError
 from starlette.responses import Response
 
 from app.domain.errors import RingbackError
-from app.service import InvalidField, NoSuch
+from app.service.errors import Conflict, InvalidField, NoSuch
 from app.store.connection import StoreUnavailable, WrongPartitions
 
 MEDIA_TYPE = "application/problem+json"
@@ -43,6 +43,7 @@ class BodyTooLarge(HTTPException):
 _STATUSES: dict[type[Exception], int] = {
     Unauthorized: 401,
     NoSuch: 404,
+    Conflict: 409,
     BodyTooLarge: 413,
     UnsupportedBody: 415,
     InvalidField: 422,
@@ -55,6 +56,7 @@ _TITLES = {
     401: "Unauthorized",
     404: "Not found",
     405: "Method not allowed",
+    409: "Conflict",
     413: "Content too large",
     415: "Unsupported media type",
     422: "Invalid request",

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
-from app.api import schemas
 from app.api.deps import ServiceDep, TenantDep, require_json, tenant_of
 from app.api.paging import PageQuery, read_cursor, write_cursor
 from app.api.problems import documented, located
+from app.api.schemas import subscription as schemas
 from app.domain.subscription import SubscriptionStatus
-from app.service import WantedSubscription
+from app.service.subscriptions import WantedSubscription
 
 router = APIRouter(
     prefix="/v1/subscriptions",
@@ -56,7 +56,9 @@ async def subscribe(
     not looked at. A subscription that was deleted or disabled is not there any more: a new one is made. A call
     that has ended and is still kept sends the events it had.
     """
-    registered = await service.register(tenant, WantedSubscription(**wanted.model_dump(exclude_none=True)))
+    registered = await service.subscriptions.register(
+        tenant, WantedSubscription(**wanted.model_dump(exclude_none=True))
+    )
     if registered.created:
         response.headers["Location"] = f"{router.prefix}/{registered.subscription.id}"
     else:
@@ -71,7 +73,7 @@ async def list_subscriptions(
     tenant: TenantDep,
 ) -> schemas.SubscriptionList:
     """List the subscriptions, the newest first. What is added meanwhile comes before the first page."""
-    page = await service.subscriptions(
+    page = await service.subscriptions.page(
         tenant,
         limit=query.limit,
         before=read_cursor(query.cursor, _PLACE),
@@ -87,7 +89,7 @@ async def list_subscriptions(
 @router.get("/{subscription_id}", responses=documented(404))
 async def get_subscription(subscription_id: _Id, service: ServiceDep, tenant: TenantDep) -> schemas.Subscription:
     """Return a subscription."""
-    return schemas.Subscription.of(await service.subscription(tenant, subscription_id))
+    return schemas.Subscription.of(await service.subscriptions.get(tenant, subscription_id))
 
 
 @router.delete("/{subscription_id}", status_code=204, responses=documented(404))
@@ -98,4 +100,4 @@ async def delete_subscription(subscription_id: _Id, service: ServiceDep, tenant:
     nothing and answers 204 again. A call that nobody is subscribed to is not
     polled any more, but for a poll that is about to be sent, which may follow within two seconds.
     """
-    await service.cancel(tenant, subscription_id)
+    await service.subscriptions.cancel(tenant, subscription_id)

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from app.api import schemas
 from app.api.deps import ServiceDep, require_admin, require_json
 from app.api.paging import PageQuery, read_cursor, write_cursor
 from app.api.problems import documented, located
+from app.api.schemas import tenant as schemas
 
 router = APIRouter(
     prefix="/v1/admin/tenants",
@@ -28,7 +28,7 @@ _PLACE = re.compile(r"ten_[0-9a-z]{20}")
 )
 async def create_tenant(wanted: schemas.NewTenant, response: Response, service: ServiceDep) -> schemas.CreatedTenant:
     """Create a tenant with a first API key and a signing secret."""
-    new = await service.create_tenant(wanted.name, wanted.account_id, wanted.project_id, wanted.connector_id)
+    new = await service.tenants.create(wanted.name, wanted.account_id, wanted.project_id, wanted.connector_id)
     response.headers["Location"] = f"{router.prefix}/{new.tenant.id}"
     response.headers["Cache-Control"] = "no-store"
     return schemas.CreatedTenant.of(new)
@@ -38,7 +38,7 @@ async def create_tenant(wanted: schemas.NewTenant, response: Response, service: 
 async def list_tenants(query: Annotated[PageQuery, Query()], service: ServiceDep) -> schemas.TenantList:
     """List the tenants, the oldest first."""
     # One more than is shown tells whether anything follows.
-    found = await service.tenants(limit=query.limit + 1, after=read_cursor(query.cursor, _PLACE))
+    found = await service.tenants.page(limit=query.limit + 1, after=read_cursor(query.cursor, _PLACE))
     shown = found[: query.limit]
     return schemas.TenantList(
         items=[schemas.Tenant.of(one) for one in shown],
@@ -52,4 +52,4 @@ async def get_tenant(
     service: ServiceDep,
 ) -> schemas.Tenant:
     """Return a tenant."""
-    return schemas.Tenant.of(await service.tenant(tenant_id))
+    return schemas.Tenant.of(await service.tenants.get(tenant_id))

@@ -1,0 +1,112 @@
+"""Subscriptions."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.schemas.common import EXAMPLE_SID, EXAMPLE_URL, Timestamp
+from app.domain.subscription import EVERYTHING, MAX_EVENTS, MAX_HEADERS, MAX_METADATA_KEYS, SubscriptionStatus
+from app.domain.timestamps import format_unix
+from app.store import subscriptions as store
+
+MASK = "***"
+
+
+class NewSubscription(BaseModel):
+    """A wish to have one call's events sent to one URL."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "call_sid": EXAMPLE_SID,
+                    "callback_url": EXAMPLE_URL,
+                    "events": ["final"],
+                    "metadata": {"deal": "4711"},
+                }
+            ],
+        },
+    )
+
+    call_sid: str = Field(description="The call's SID, as the upstream's trigger endpoint returned it.")
+    callback_url: str = Field(description="Where the events are POSTed.")
+    events: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_EVENTS,
+        description="Event types, `call.*` for all of them (the default), or `final` for the one that ends the call.",
+    )
+    metadata: dict[str, str] | None = Field(
+        None,
+        description=f"Up to {MAX_METADATA_KEYS} texts of your own, repeated in each delivery.",
+    )
+    secret: str | None = Field(
+        None,
+        repr=False,
+        description="A signing secret (`whsec_` and base64) for this subscription alone, instead of the tenant's.",
+    )
+    headers: dict[str, str] | None = Field(
+        None,
+        repr=False,
+        description=f"Up to {MAX_HEADERS} request headers for the receiver's own authentication. Kept encrypted.",
+    )
+    account_id: str | None = Field(None, description="The upstream account, if not the tenant's.")
+    project_id: str | None = Field(None, description="The upstream project, if not the tenant's.")
+    connector_id: str | None = Field(
+        None,
+        repr=False,
+        description="The upstream connector, if not the tenant's. A credential: it is never shown again.",
+    )
+
+
+class Subscription(BaseModel):
+    """A subscription."""
+
+    id: str = Field(examples=["sub_0c1m842cp95qqrkphhnzx3"])
+    call_sid: str = Field(examples=[EXAMPLE_SID])
+    account_id: str
+    project_id: str
+    callback_url: str = Field(
+        description="In its canonical spelling: scheme and host in lower case.",
+        examples=[EXAMPLE_URL],
+    )
+    events: list[str] = Field(examples=[[EVERYTHING]])
+    metadata: dict[str, str]
+    headers: dict[str, str] = Field(description="The names of the extra headers; their values are masked.")
+    status: SubscriptionStatus = Field(
+        description="`active`; `completed` once the call's final event is known; `cancelled` when it was deleted; "
+        "`disabled` when its receiver answered 410; `paused`.",
+    )
+    final_event: str | None = Field(description="The type of the call's final event.", examples=["call.completed"])
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    @classmethod
+    def of(cls, stored: store.Subscription) -> Self:
+        destination = stored.destination
+        return cls(
+            id=stored.id,
+            call_sid=stored.call.call_sid,
+            account_id=stored.call.account_id,
+            project_id=stored.call.project_id,
+            callback_url=destination.callback_url,
+            events=list(destination.events.names) or [EVERYTHING],
+            metadata=dict(destination.metadata),
+            headers=dict.fromkeys(destination.headers, MASK),
+            status=stored.status,
+            final_event=stored.final_event,
+            created_at=format_unix(destination.created_at),
+            updated_at=format_unix(destination.updated_at),
+        )
+
+
+class SubscriptionList(BaseModel):
+    """Some subscriptions, the newest first."""
+
+    items: list[Subscription]
+    next_cursor: str | None = Field(
+        description="What to ask the next page with; null at the end. With a filter a page may hold fewer items "
+        "than `limit`, even none, and not be the last.",
+    )

@@ -1,0 +1,19 @@
+"""The use cases of the API: what is asked for, checked in the domain's words and done in the ledger.
+
+Everything that they raise beside `errors.ServiceError` is the store's.
+"""
+
+from dataclasses import dataclass
+
+from app.service.calls import CallService
+from app.service.subscriptions import SubscriptionService
+from app.service.tenants import TenantService
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """All use cases, by what they are about."""
+
+    subscriptions: SubscriptionService
+    calls: CallService
+    tenants: TenantService
