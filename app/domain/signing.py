@@ -49,6 +49,15 @@ def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) ->
     return " ".join("v1," + base64.b64encode(digest).decode() for digest in digests)
 
 
+def signed_headers(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Return the three headers of an attempt made at `timestamp`, in Unix seconds, signed as `sign` does."""
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(keys, webhook_id, timestamp, body),
+    }
+
+
 def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: int) -> None:
     """Check a received delivery; `headers` with lower-case names, `now` in Unix seconds.
 

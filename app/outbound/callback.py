@@ -7,7 +7,12 @@ from typing import Self
 import httpx
 from aiohttp.abc import AbstractResolver
 
-from app.outbound.egress import LOOKUP_SECONDS, GuardedResolver, SystemResolver, guarded_connector
+from app.outbound.egress import (
+    LOOKUP_SECONDS,
+    GuardedResolver,
+    SystemResolver,
+    guarded_connector,
+)
 from app.outbound.http import (
     USER_AGENT,
     ErrorClass,
@@ -18,9 +23,12 @@ from app.outbound.http import (
     parse_url,
     tls_context,
 )
+from app.outbound.proxy import open_proxied_client
 
 # What is kept of a receiver's answer. A person reads it to see what the receiver said; more is neither read nor kept.
 MAX_ANSWER_BYTES = 1024
+# How long that much is waited for once the status is known, which alone decides (docs/decisions/0007).
+EXCERPT_SECONDS = 1.0
 
 _OWN_HEADERS = {"user-agent": USER_AGENT, "content-type": "application/json"}
 
@@ -31,6 +39,7 @@ class CallbackClient:
     `timeout_seconds` bounds a whole attempt, the wait for one of the `max_connections` included: whoever runs
     more attempts than that at once makes the later ones time out. `extra_trust_roots` is a PEM file of
     certificate authorities to trust beside the public ones; `resolver` replaces the system's name lookup.
+    `proxy_url`, unless it is empty, is the address of the proxy through which everything goes (proxy.py).
     """
 
     def __init__(
@@ -41,24 +50,28 @@ class CallbackClient:
         allow_private: bool,
         extra_trust_roots: Path | None = None,
         resolver: AbstractResolver | None = None,
+        proxy_url: str = "",
     ) -> None:
         self._timeout_seconds = timeout_seconds
         tls = tls_context(extra_trust_roots)
-        self._resolver = GuardedResolver(
-            resolver or SystemResolver(),
-            allow_private=allow_private,
-            lookup_seconds=LOOKUP_SECONDS,
-        )
-        connector = guarded_connector(
-            self._resolver,
-            allow_private=allow_private,
-            max_connections=max_connections,
-            tls=tls,
-        )
-        self._client = OutboundClient(connector)
+        # What the proxy may dial is more than what this machine could.
+        names = resolver or SystemResolver(every_family=bool(proxy_url))
+        self._resolver = GuardedResolver(names, allow_private=allow_private, lookup_seconds=LOOKUP_SECONDS)
+        self._client: OutboundClient
+        if proxy_url:
+            judge = None if allow_private else self._resolver
+            self._client = open_proxied_client(proxy_url, names, judge, max_connections=max_connections, tls=tls)
+        else:
+            connector = guarded_connector(
+                self._resolver, allow_private=allow_private, max_connections=max_connections, tls=tls
+            )
+            self._client = OutboundClient(connector)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
-        """POST a JSON body. The client's own headers win over `headers`. The answer's body is cut at 1,024 bytes."""
+        """POST a JSON body. The client's own headers win over `headers`.
+
+        The status is the answer; of the body, 1,024 bytes are kept, or what of them comes within a second.
+        """
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
             request = httpx.Request("POST", parse_url(url), headers=lowered | _OWN_HEADERS, content=body)
@@ -70,6 +83,7 @@ class CallbackClient:
             request,
             deadline_seconds=self._timeout_seconds,
             max_body_bytes=MAX_ANSWER_BYTES,
+            excerpt_seconds=EXCERPT_SECONDS,
         )
 
     async def aclose(self) -> None:

@@ -8,6 +8,8 @@ rebinding), an odd spelling or a family that the resolver was not asked for chan
 
 Refusals are OSErrors, because aiohttp's dialling (happy eyeballs and its loop over the addresses) is built to
 be told by an OSError that an address is of no use.
+
+Where the operator has named a proxy, the wall is another one: proxy.py.
 """
 
 import asyncio
@@ -51,10 +53,18 @@ class NameNotResolved(OSError):
     """A host name has no address, or none in time."""
 
 
-class SystemResolver(AbstractResolver):
-    """The system's own name lookup, every family, in threads of its own."""
+class ProxyNotReached(OSError):
+    """The operator's proxy could not be dialled, or would not pass the request on."""
 
-    def __init__(self) -> None:
+
+class SystemResolver(AbstractResolver):
+    """The system's own name lookup, in threads of its own.
+
+    It asks for the families of address that this machine itself has, unless for `every_family`.
+    """
+
+    def __init__(self, *, every_family: bool = False) -> None:
+        self._flags = 0 if every_family else socket.AI_ADDRCONFIG
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="lookup")
 
     async def resolve(
@@ -65,7 +75,7 @@ class SystemResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of `host`; raises NameNotResolved."""
         loop = asyncio.get_running_loop()
-        lookup = loop.run_in_executor(self._threads, _look_up, host, port, family)
+        lookup = loop.run_in_executor(self._threads, _look_up, host, port, family, self._flags)
         try:
             answers = await lookup
         except (OSError, UnicodeError) as error:
@@ -176,5 +186,5 @@ def guarded_connector(
     )
 
 
-def _look_up(host: str, port: int, family: int) -> list[tuple[Any, Any, int, str, tuple[Any, ...]]]:
-    return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+def _look_up(host: str, port: int, family: int, flags: int) -> list[tuple[Any, Any, int, str, tuple[Any, ...]]]:
+    return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)

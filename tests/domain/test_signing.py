@@ -19,6 +19,7 @@ from app.domain.signing import (
     secret_from_bytes,
     secret_key,
     sign,
+    signed_headers,
     verify,
 )
 from tests.builders import make_event, make_names
@@ -35,11 +36,7 @@ keys = st.binary(min_size=MIN_SECRET_BYTES, max_size=MAX_SECRET_BYTES)
 
 def signed(*signing_keys: bytes, body: bytes = BODY, webhook_id: str = WEBHOOK_ID, at: int = NOW) -> dict[str, str]:
     """Return the headers of a delivery."""
-    return {
-        "webhook-id": webhook_id,
-        "webhook-timestamp": str(at),
-        "webhook-signature": sign(signing_keys, webhook_id, at, body),
-    }
+    return signed_headers(signing_keys, webhook_id, at, body)
 
 
 def by_standardwebhooks(secret: str, body: bytes, headers: dict[str, str]) -> None:

@@ -1,7 +1,9 @@
 """A receiver whose every byte is scripted: what real servers do wrong, on a loopback socket."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -38,8 +40,22 @@ class Connection:
         await self.send(head + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
 
     def reset(self) -> None:
-        """End the connection without its goodbye."""
+        """End the connection with a RST, whatever has been sent or not read."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
+
+    def end_sending(self) -> None:
+        """Send TCP's FIN; behind TLS without the goodbye of TLS."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    async def some(self) -> bytes:
+        """Read what there is, at least a byte unless the other side has ended."""
+        return await self._reader.read(65536)
+
+    @property
+    def _socket(self) -> socket.socket:
+        connected: socket.socket = self._writer.get_extra_info("socket")
+        return connected
 
     async def stop_reading(self) -> None:
         """Hear nothing any more, not even the connection's end, until the receiver is stopped."""
@@ -114,11 +130,47 @@ async def silent(connection: Connection) -> None:
     await connection.until_gone()
 
 
-def says(data: bytes) -> Script:
+def says(data: bytes, *more: bytes) -> Script:
     """Answer the first request with these bytes, and end the connection in good order."""
 
     async def script(connection: Connection) -> None:
         await connection.request()
+        for part in (data, *more):
+            await connection.send(part)
+
+    return script
+
+
+def says_and_waits(data: bytes) -> Script:
+    """Answer the first request with these bytes, and wait for the other side to end the connection."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
         await connection.send(data)
+        await connection.until_gone()
+
+    return script
+
+
+def says_and_resets(data: bytes) -> Script:
+    """Answer the first request with these bytes, and reset the connection."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(data)
+        connection.reset()
+
+    return script
+
+
+def floods(start: bytes, more: bytes, pause_seconds: float = 0.0) -> Script:
+    """Answer the first request with `start` and then with `more` for ever, as fast as it is read or with pauses."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(start)
+        while True:
+            await connection.send(more)
+            await asyncio.sleep(pause_seconds)
 
     return script

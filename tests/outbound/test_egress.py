@@ -1,4 +1,7 @@
-"""The wall: nothing that is not public is dialled, whatever name or spelling leads there."""
+"""The wall: nothing that is not public is dialled, whatever name or spelling leads there.
+
+The whole table of addresses is dialled in tests/hostile/test_dialling.py.
+"""
 
 import ssl
 
@@ -59,25 +62,14 @@ async def test_private_addresses_can_be_allowed(host: str) -> None:
 
 @pytest.mark.parametrize(
     "answers",
-    [["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], [*PUBLIC, "127.0.0.1"], ["10.0.0.1", *PUBLIC],
-     [PUBLIC[1], "fd00::1"], ["64:ff9b::7f00:1"], ["fe80::1%1"], ["no address"]],
-)  # fmt: skip
+    [["127.0.0.1"], [*PUBLIC, "127.0.0.1"], [PUBLIC[1], "fd00::1"], ["fe80::1%1"], ["no address"]],
+)
 async def test_a_name_with_one_answer_that_is_not_public_is_refused(answers: list[str]) -> None:
     resolver = ScriptedResolver(answers)
     async with receiver(always_ok) as server:
         result = await _post(f"http://crm.example.com:{server.port}/", resolver)
         assert _error(result) == ErrorClass.ADDRESS_NOT_ALLOWED
         assert (server.connections, resolver.asked) == (0, ["crm.example.com"])
-
-
-async def test_a_name_that_was_public_when_it_was_checked_is_refused_when_it_is_dialled() -> None:
-    lying = ScriptedResolver([PUBLIC[0]], ["127.0.0.1"])
-    guarded = GuardedResolver(lying, allow_private=False, lookup_seconds=PATIENCE_SECONDS)
-    assert [answer["host"] for answer in await guarded.resolve("crm.example.com", 443)] == [PUBLIC[0]]
-    async with receiver(always_ok) as server:
-        result = await _post(f"http://crm.example.com:{server.port}/", lying)
-        assert _error(result) == ErrorClass.ADDRESS_NOT_ALLOWED
-        assert server.connections == 0
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1"], ["127.0.0.1", "127.0.0.1"], ["::1", "127.0.0.1"]])
