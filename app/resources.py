@@ -3,19 +3,27 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from arq.connections import ArqRedis
 
+from app.domain.breaker import cooldowns
 from app.domain.callback_url import CallbackUrlRules
 from app.outbound.callback import CallbackClient
 from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, open_queue
 from app.service import Service
+from app.service.callbacks import CallbackService
 from app.service.calls import CallService
+from app.service.deliveries import DeliveryService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
 from app.settings import Settings
+from app.store.breakers import BreakerStore
 from app.store.connection import Ledger
 from app.store.deliveries import DeliveryStore
+from app.store.delivery_pages import DeliveryPages
+from app.store.delivery_records import QueueStore
+from app.store.redelivery import RedeliveryStore
 from app.store.subscriptions import SubscriptionStore
 from app.store.tenants import TenantStore
 from app.store.vault import Vault
@@ -33,6 +41,7 @@ class Resources:
     subscriptions: SubscriptionStore
     deliveries: DeliveryStore
     tenants: TenantStore
+    breakers: BreakerStore
     callbacks: CallbackClient
     poll_doorbell: Doorbell
     deliver_doorbell: Doorbell
@@ -57,14 +66,16 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         subscriptions = SubscriptionStore(ledger, vault, settings.partitions, lifetime)
         watches = WatchStore(ledger, vault, settings.retention_seconds)
         tenants = TenantStore(ledger, vault)
+        breakers = BreakerStore(ledger, cooldowns(settings.delivery_retry_seconds), settings.delivery_timeout_seconds)
         yield Resources(
             settings=settings,
             ledger=ledger,
             queue=queue,
             watches=watches,
             subscriptions=subscriptions,
-            deliveries=DeliveryStore(ledger, subscriptions),
+            deliveries=DeliveryStore(ledger, subscriptions, lifetime),
             tenants=tenants,
+            breakers=breakers,
             callbacks=callbacks,
             poll_doorbell=poll_doorbell,
             deliver_doorbell=deliver_doorbell,
@@ -76,9 +87,26 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                     callback_rules=callback_url_rules(settings),
                 ),
                 calls=CallService(subscriptions=subscriptions, watches=watches),
+                deliveries=_delivery_service(settings, ledger, breakers, deliver_doorbell),
                 tenants=TenantService(tenants),
+                callbacks=CallbackService(
+                    callbacks=callbacks, callback_rules=callback_url_rules(settings), clock=ledger.clock
+                ),
             ),
         )
+
+
+def _delivery_service(
+    settings: Settings, ledger: Ledger, breakers: BreakerStore, deliver_doorbell: Doorbell
+) -> DeliveryService:
+    queues = QueueStore(ledger, settings.partitions)
+    return DeliveryService(
+        queues=queues,
+        pages=DeliveryPages(ledger, queues),
+        redelivery=RedeliveryStore(ledger),
+        breakers=breakers,
+        deliver_bell=deliver_doorbell,
+    )
 
 
 def open_callbacks(settings: Settings) -> CallbackClient:
@@ -87,6 +115,8 @@ def open_callbacks(settings: Settings) -> CallbackClient:
         timeout_seconds=settings.delivery_timeout_seconds,
         max_connections=settings.delivery_max_connections,
         allow_private=settings.allow_private_callbacks,
+        extra_trust_roots=Path(settings.callback_trust_roots) if settings.callback_trust_roots else None,
+        proxy_url=settings.egress_proxy_url,
     )
 
 

@@ -5,7 +5,10 @@ Nonsense is refused at boot, in one line that names the setting.
 
 import base64
 import binascii
+import re
+import ssl
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,6 +20,14 @@ ENCRYPTION_KEY_BYTES = 32
 MAX_PORT = 65535
 # Two characters of base 32 carry the partition in every id.
 MAX_PARTITIONS = 1024
+
+# Narrow enough that every parser reads the same out of it. What else a user name or password holds is
+# percent-encoded; it is ASCII, and the name without a colon, as Basic authentication wants it.
+_PLAIN = r"[A-Za-z0-9._~!$&*+=-]"
+_PROXY = re.compile(
+    rf"https?://(?:(?:{_PLAIN}|%(?!3[Aa])[2-7][0-9A-Fa-f])+(?::(?:{_PLAIN}|%[2-7][0-9A-Fa-f])*)?@)?"
+    r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?"
+)
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Texts = Annotated[tuple[str, ...], NoDecode]
@@ -44,6 +55,10 @@ class Settings(BaseSettings):
     """Whether callback URLs may be plain `http`."""
     callback_ports: Texts = ("443", "8443")
     """Ports a callback URL may have; `*` is any. The two on which https is usually served."""
+    callback_trust_roots: str = ""
+    """A PEM file of certificate authorities that may vouch for receivers beside the public ones; empty is none."""
+    egress_proxy_url: str = Field("", repr=False)
+    """The proxy through which all callbacks go, as in http://proxy:3128; may carry a password. Empty is none."""
 
     poll_early_seconds: Seconds = 2.0
     """Between polls before the call is answered; the vendor recommends 2-5 s."""
@@ -74,6 +89,8 @@ class Settings(BaseSettings):
     """The waits between attempts: quick while a restart may explain it, then for most of a day."""
     delivery_max_connections: int = Field(500, ge=1)
     """Attempts of one deliver worker under way at once."""
+    delivery_max_per_destination: int = Field(100, ge=1)
+    """Of those, how many at one scheme, host and port: a thousand subscribers of one CRM within a second or two."""
 
     retention_seconds: Seconds = 604800.0
     """How long a call and its deliveries are kept after its end: a week, a CRM's longest bad weekend."""
@@ -114,6 +131,32 @@ class Settings(BaseSettings):
         if not ports or not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in numbers):
             raise ValueError("is '*' or a comma-separated list of ports from 1 to 65535")
         return ports
+
+    @field_validator("callback_trust_roots")
+    @classmethod
+    def _check_roots(cls, path: str) -> str:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if path:
+                context.load_verify_locations(cafile=path)
+        except ssl.SSLError:
+            pass
+        except (OSError, ValueError):
+            raise ValueError("names a file that cannot be read") from None
+        if path and not context.cert_store_stats()["x509"]:
+            raise ValueError("names a file that holds no certificate in PEM")
+        return path
+
+    @field_validator("egress_proxy_url")
+    @classmethod
+    def _check_proxy(cls, url: str) -> str:
+        parts = _PROXY.fullmatch(url)
+        if url and not parts:
+            raise ValueError("is an http or https address without a path, such as http://user:password@proxy:3128")
+        _split_url(url)
+        if parts and parts["host"].startswith("["):
+            IPv6Address(parts["host"][1:-1])
+        return url.rstrip("/")
 
     @field_validator("delivery_retry_seconds")
     @classmethod

@@ -68,7 +68,10 @@ class _Peer:
 
 
 class Receiver(_Peer):
-    """Takes deliveries on any path, answers 204 unless told otherwise, and keeps them in the order of arrival."""
+    """Takes deliveries on any path, answers 204 unless told otherwise, and keeps them in the order of arrival.
+
+    While it is `down`, it answers 503 to everything.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,6 +79,12 @@ class Receiver(_Peer):
         self._by_path: defaultdict[str, list[Receipt]] = defaultdict(list)
         self._replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self._default: dict[str, Reply] = {}
+        self._refuses: dict[str, Callable[[bytes], bool]] = {}
+        self.down = False
+
+    def refuse(self, path: str, unwanted: Callable[[bytes], bool]) -> None:
+        """Answer 500 to each request to `path` whose body is unwanted."""
+        self._refuses[path] = unwanted
 
     def reply(self, path: str, *replies: Reply, then: Reply = Reply()) -> None:
         """Answer the next requests to `path` with `replies`, and all that follow with `then`."""
@@ -99,7 +108,10 @@ class Receiver(_Peer):
         path = request.url.path
         body = await request.body()
         replies = self._replies[path]
-        reply = replies.popleft() if replies else self._default.get(path, Reply())
+        if self.down or (path in self._refuses and self._refuses[path](body)):
+            reply = Reply(503 if self.down else 500)
+        else:
+            reply = replies.popleft() if replies else self._default.get(path, Reply())
         receipt = Receipt(path, dict(request.headers), body, 0 if reply.hangs else reply.status)
         self.receipts.append(receipt)
         self._by_path[path].append(receipt)

@@ -9,8 +9,10 @@ from starlette.types import ASGIApp
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp) -> AsyncIterator[str]:
+async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     """Serve `app`, its lifespan included, and yield its base URL, such as "http://127.0.0.1:40123".
+
+    The port is any that is free, unless one is named because it was another server's before.
 
     The server is driven by hand: uvicorn's own loop would take over the process's signals (several servers
     would leave each other's handlers behind) and would look for its end ten times a second. Requests that are
@@ -19,7 +21,8 @@ async def serve(app: ASGIApp) -> AsyncIterator[str]:
     # asyncio turns Nagle's algorithm off only for sockets that name their protocol; with it, an answer in two
     # packets takes 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         config = uvicorn.Config(
             app,
             ws="none",

@@ -24,6 +24,20 @@ KEY = base64.urlsafe_b64encode(bytes(32)).decode()
         ("ENCRYPTION_KEYS", f"{KEY},äöü"),
         ("CALLBACK_PORTS", "443,70000"),
         ("CALLBACK_PORTS", "https"),
+        ("CALLBACK_TRUST_ROOTS", "/there/is/no/such/file.pem"),
+        ("CALLBACK_TRUST_ROOTS", __file__),
+        ("EGRESS_PROXY_URL", "proxy:3128"),
+        ("EGRESS_PROXY_URL", "socks5://proxy:1080"),
+        ("EGRESS_PROXY_URL", "http://proxy:70000"),
+        ("EGRESS_PROXY_URL", "http://proxy:0"),
+        ("EGRESS_PROXY_URL", "http://proxy/path"),
+        ("EGRESS_PROXY_URL", "http://proxy?a=b"),
+        ("EGRESS_PROXY_URL", "http://"),
+        ("EGRESS_PROXY_URL", "http://[::::]:3128"),
+        ("EGRESS_PROXY_URL", "http://user:pass word@proxy:3128"),
+        ("EGRESS_PROXY_URL", "http://user:s3cr%E9t@proxy:3128"),
+        ("EGRESS_PROXY_URL", "http://us%3Aer:word@proxy:3128"),
+        ("EGRESS_PROXY_URL", "http://user:s3cret@proxy@other:3128"),
         ("DELIVERY_RETRY_SECONDS", "1,x"),
         ("DELIVERY_RETRY_SECONDS", ","),
         ("POLL_EARLY_SECONDS", "0"),
@@ -42,6 +56,35 @@ def test_an_impossible_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: s
     line = str(end.value)
     assert f"{PREFIX}{name}" in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://proxy:3128",
+        "https://proxy.example.com",
+        "http://[::1]:3128",
+        "http://127.0.0.1:3128",
+        "http://us%40er:p%2Fw@proxy:3128",
+        "http://token@proxy:3128",
+        "http://user:@proxy:3128",
+    ],
+)
+def test_addresses_of_a_proxy(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
+    monkeypatch.setenv(f"{PREFIX}EGRESS_PROXY_URL", url)
+    assert load_settings("tools").egress_proxy_url == url
+
+
+def test_the_password_of_a_proxy_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
+    monkeypatch.setenv(f"{PREFIX}EGRESS_PROXY_URL", "http://user:s3cret@proxy:3128")
+    assert "s3cret" not in repr(load_settings("tools"))
+    monkeypatch.setenv(f"{PREFIX}EGRESS_PROXY_URL", "http://user:s3cret@proxy:3128/path")
+    with pytest.raises(SystemExit) as end:
+        load_settings("tools")
+    assert "s3cret" not in str(end.value)
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1", "redis://:secret@redis:6380/2", "rediss://r:1", "unix:///r.sock"])

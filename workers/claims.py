@@ -6,16 +6,18 @@ instant, waits for one of the places, and acts. So arq runs a few short jobs a s
 there are, and a slow upstream or receiver holds up no job. The horizon reaches beyond the next tick, so that
 nothing falls due between two looks.
 
-A claim that could not begin while its lease is safe is dropped: by then another worker may hold it.
+A claim that could not begin while its lease is safe is put off, or left to its lease: soon another worker may hold it.
 """
 
 import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from app.domain.breaker import Refused
 from app.store.clock import StoreClock
 from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
@@ -48,13 +50,18 @@ ClaimT = TypeVar("ClaimT", bound=Claim)
 log = logging.getLogger(__name__)
 
 
+async def _leave_to_lease(*_: object) -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Work(Generic[ClaimT]):
     """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back.
 
     `act` returns the Unix time at which the same falls due again, 0 for never or nobody knows.
     At most `places` are done at once, and `per_second` begun in a second (0 is no bound). `wind_down` asks what has
-    begun to end as soon as it can.
+    begun to end as soon as it can. `place` is waited in before one of the places is taken, and may say instead that
+    the claim has to be put off; `put_off` records that, and returns as `act` does.
     """
 
     name: str
@@ -65,6 +72,8 @@ class Work(Generic[ClaimT]):
     places: int
     per_second: float = 0.0
     wind_down: Callable[[], None] = lambda: None
+    place: Callable[[ClaimT], AbstractAsyncContextManager[Refused | None]] = lambda _: nullcontext()
+    put_off: Callable[[Partition, ClaimT, Refused], Awaitable[float]] = _leave_to_lease
 
 
 class ClaimLoop(Generic[ClaimT]):
@@ -170,14 +179,28 @@ class ClaimLoop(Generic[ClaimT]):
         wait = claim.due_at - self._clock.now()
         if wait > 0:
             await asyncio.sleep(wait)
+        async with self._work.place(claim) as refused:
+            if refused:
+                again_at = await self._put_off(partition, claim, refused)
+            else:
+                again_at = await self._act(partition, claim, lease_ends)
+        wait = again_at - self._clock.now()
+        if again_at and wait < TICK_SECONDS and not self._draining:
+            self._own_looks.within(wait, partition)
+
+    async def _act(self, partition: Partition, claim: ClaimT, lease_ends: float) -> float:
         async with self._places:
-            if self._clock.now() > lease_ends - self._work.longest_seconds:
-                return
-            self._begin()
-            again_at = await self._work.act(partition, claim)
-            wait = again_at - self._clock.now()
-            if again_at and wait < TICK_SECONDS and not self._draining:
-                self._own_looks.within(wait, partition)
+            now = self._clock.now()
+            if now <= lease_ends - self._work.longest_seconds:
+                self._begin()
+                return await self._work.act(partition, claim)
+        if now > lease_ends:
+            return 0.0
+        return await self._put_off(partition, claim, Refused(until=now, down_since=now))
+
+    async def _put_off(self, partition: Partition, claim: ClaimT, refused: Refused) -> float:
+        self._begin()
+        return await self._work.put_off(partition, claim, refused)
 
     def _begin(self) -> None:
         task = asyncio.current_task()
@@ -194,22 +217,23 @@ class OwnLooks:
 
     def __init__(self, look: Callable[[Partition], Awaitable[None]]) -> None:
         self._look = look
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        # With the time of each: of a timer that is due at once uvloop cannot tell it.
+        self._timers: dict[int, tuple[float, asyncio.TimerHandle]] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
     def within(self, seconds: float, partition: Partition) -> None:
         """Look at a partition before so many seconds are over."""
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.0, seconds - _AHEAD_SECONDS)
-        present = self._timers.get(partition.number)
-        if present and present.when() <= when:
-            return
-        if present:
-            present.cancel()
-        self._timers[partition.number] = loop.call_at(when, self._begin, partition)
+        if partition.number in self._timers:
+            planned, timer = self._timers[partition.number]
+            if planned <= when:
+                return
+            timer.cancel()
+        self._timers[partition.number] = (when, loop.call_at(when, self._begin, partition))
 
     def stop(self) -> None:
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 

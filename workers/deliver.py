@@ -8,8 +8,10 @@ from app.queue import DELIVER_DUE, DELIVER_QUEUE
 from app.resources import Resources
 from app.settings import load_settings
 from app.store.deliveries import ClaimedOutbox
+from workers.attempts import Attempts
 from workers.claims import HORIZON_SECONDS, ClaimLoop
 from workers.deliverer import Deliverer
+from workers.destinations import Destinations
 from workers.runtime import Kind, worker_settings
 from workers.signing_keys import SigningKeys
 
@@ -20,17 +22,20 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedOutb
     deliverer = Deliverer(
         deliveries=resources.deliveries,
         subscriptions=resources.subscriptions,
-        callbacks=resources.callbacks,
+        attempts=Attempts(resources.callbacks, clock),
+        destinations=Destinations(
+            resources.breakers,
+            clock,
+            places=settings.delivery_max_connections,
+            places_each=settings.delivery_max_per_destination,
+        ),
         keys=SigningKeys(resources.tenants, clock),
         clock=clock,
         doorbell=resources.deliver_doorbell,
         schedule=settings.delivery_retry_seconds,
-    )
-    work = deliverer.work(
-        places=settings.delivery_max_connections,
         timeout_seconds=settings.delivery_timeout_seconds,
-        horizon_seconds=HORIZON_SECONDS,
     )
+    work = deliverer.work(places=settings.delivery_max_connections, horizon_seconds=HORIZON_SECONDS)
     yield ClaimLoop(work, clock, resources.deliver_doorbell.ring)
 
 

@@ -15,6 +15,10 @@ from app.store.watches import Recorded, count_within
 _ATTEMPTS_KEPT = 500
 
 
+AttemptOutcome = Literal["delivered", "retry", "failed", "gone"]
+SettledAs = Literal["done", "fail", "retry", "slow", "wait", "pass"]
+
+
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
     """An event with its sequence, which counts a call's events from 1."""
@@ -29,7 +33,8 @@ class ClaimedOutbox:
 
     `member` is the place in the outbox, `cursor` the sequence of the last event that is done with, `failures`
     how often the first of `events` has failed. `events` are one or several, in order. `due_at` is in Unix
-    seconds by the ledger's clock.
+    seconds by the ledger's clock. `slow_due_at` is when the first is due by its schedule once it fails slowly,
+    else 0: a new event hastens its elder, so the claim may come sooner.
     """
 
     member: str
@@ -39,6 +44,7 @@ class ClaimedOutbox:
     destination: Destination
     cursor: int
     failures: int
+    slow_due_at: float
     events: tuple[PendingEvent, ...]
 
     @property
@@ -46,7 +52,7 @@ class ClaimedOutbox:
         return self.member.partition("/")[0]
 
     @property
-    def parked(self) -> bool:
+    def own_lane(self) -> bool:
         """Whether this is a delivery that left the fast lane."""
         return "/" in self.member
 
@@ -61,7 +67,7 @@ class LoggedAttempt:
     error: str
     duration_ms: int
     excerpt: bytes
-    outcome: Literal["delivered", "retry", "failed", "gone"]
+    outcome: AttemptOutcome
 
     def pack(self) -> bytes:
         return codec.pack(
@@ -76,26 +82,30 @@ class LoggedAttempt:
 class Settlement:
     """What to record of a claimed delivery.
 
-    `verdict` is settle_deliveries.lua's; `retry_at` in Unix seconds, 0 for `done`; `cursor_after` the sequence of
-    the last event that is then done with; `lease_seconds` is for how long the worker goes on with the
-    subscription, 0 when it does not. `attempt` is None when the events were only passed over.
+    `verdict` is settle_deliveries.lua's; `retry_at` in Unix seconds, 0 for `done` and `fail`; `cursor_after` the
+    sequence of the last event that is then done with; `passed` the sequence of the head that a later event passed;
+    `lease_seconds` is for how long the worker goes on with the subscription, 0 when it does not. `attempt` is None
+    when nothing was sent.
     """
 
     member: str
     sequence: int
     cursor: int
     failures: int
-    verdict: Literal["done", "retry", "park"]
-    retry_at: float
-    cursor_after: int
-    lease_seconds: float
-    attempt: LoggedAttempt | None
+    verdict: SettledAs
+    attempt: LoggedAttempt | None = None
+    retry_at: float = 0.0
+    cursor_after: int = 0
+    passed: int = 0
+    lease_seconds: float = 0.0
 
 
 class DeliveryStore:
-    def __init__(self, ledger: Ledger, subscriptions: SubscriptionStore) -> None:
+    def __init__(self, ledger: Ledger, subscriptions: SubscriptionStore, lifetime_seconds: float) -> None:
+        """`lifetime_seconds` is how long a failed delivery is kept as such at most."""
         self._ledger = ledger
         self._subscriptions = subscriptions
+        self._lifetime_ms = round(lifetime_seconds * 1000)
 
     async def count_due(self, partitions: Sequence[Partition], horizon_seconds: float) -> list[int]:
         """Return how many places of each partition's outbox fall due within the horizon."""
@@ -123,7 +133,7 @@ class DeliveryStore:
         calls = [codec.readable(_claimed_call, row) for row in pool]
 
         def claimed(row: Sequence[Any]) -> ClaimedOutbox | None:
-            member, due_ms, tenant_id, body, cursor, failures, index = row
+            member, due_ms, tenant_id, body, cursor, failures, index, slow_due_ms = row
             found = calls[index - 1]
             return found and ClaimedOutbox(
                 member.decode(),
@@ -133,6 +143,7 @@ class DeliveryStore:
                 self._subscriptions.open_body(body),
                 int(cursor),
                 int(failures),
+                int(slow_due_ms or 0) / 1000,
                 found[1],
             )
 
@@ -140,7 +151,7 @@ class DeliveryStore:
 
     async def settle(self, partition: Partition, settlements: Sequence[Settlement]) -> list[Recorded]:
         """Record attempts and what they lead to, each wholly or not at all; see settle_deliveries.lua."""
-        arguments: list[object] = [partition.prefix, _ATTEMPTS_KEPT]
+        arguments: list[object] = [partition.prefix, _ATTEMPTS_KEPT, self._lifetime_ms]
         for one in settlements:
             arguments += [
                 one.member,
@@ -150,6 +161,7 @@ class DeliveryStore:
                 one.verdict,
                 round(one.retry_at * 1000),
                 one.cursor_after,
+                one.passed,
                 round(one.lease_seconds * 1000),
                 one.attempt.pack() if one.attempt else "",
             ]

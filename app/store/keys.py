@@ -13,26 +13,36 @@ any node of a cluster, and no script ever touches two partitions:
     rb:{07}:sub:<subscription>     hash         w watch, t tenant, d digest, st status, b body, c cursor,
                                                 u Unix ms of the last change of status,
                                                 a failures of the delivery at the cursor,
+                                                n Unix ms when that one is due, once it fails slowly,
+                                                h set when a new event came while it was being tried,
                                                 r<sequence> failures of one that left the fast lane
     rb:{07}:log:<subscription>     list         attempts, oldest first
     rb:{07}:call:<tenant>:<sid>    list         the tenant's subscriptions of the call
     rb:{07}:of:<tenant>            sorted set   the tenant's subscriptions of the partition, by id, so by age
+    rb:{07}:failed:<tenant>        sorted set   subscription/sequence of a delivery that was given up
+                                                -> Unix ms when; one that is sent again leaves it
 
     rb:tenant:<tenant>             string       the tenant
     rb:tenants                     sorted set   all tenants, by id
     rb:key:<key>                   string       an API key's hash and tenant
     rb:installation                hash         what may never change: the number of partitions
+    rb:{dest}:breaker:<digest>     hash         a destination that has failed: d its name, e what failed last,
+                                                t Unix ms since when, f failures in a row, o how often opened,
+                                                u Unix ms until when it is open, p until when a probe may take
+    rb:{dest}:troubled             sorted set   digests of those -> Unix ms of the last failure
 
 Lifetimes. `due` and `outbox` hold only what there is to do. A call's keys live as long as it can be
 followed plus the retention time; when it ends, the call's own are set to the retention time, and a delivery
 that is to be retried later than that prolongs them (settle.lua). Tenants, keys and the installation have
-no lifetime: they are configuration, removed by hand.
+no lifetime: they are configuration, removed by hand. A breaker lives for a quarter
+of an hour after a failure, and for a day once it has opened.
 """
 
 from zlib import crc32
 
 INSTALLATION = "rb:installation"
 TENANTS = "rb:tenants"
+TROUBLED = "rb:{dest}:troubled"
 
 
 def tenant(tenant_id: str) -> str:
@@ -41,6 +51,10 @@ def tenant(tenant_id: str) -> str:
 
 def api_key(key_id: str) -> str:
     return f"rb:key:{key_id}"
+
+
+def breaker(digest: str) -> str:
+    return f"rb:{{dest}}:breaker:{digest}"
 
 
 class Partition:
@@ -74,6 +88,9 @@ class Partition:
 
     def of_tenant(self, tenant_id: str) -> str:
         return f"{self.prefix}of:{tenant_id}"
+
+    def failed(self, tenant_id: str) -> str:
+        return f"{self.prefix}failed:{tenant_id}"
 
 
 def all_partitions(count: int) -> tuple[Partition, ...]:

@@ -1,65 +1,43 @@
-"""Subscriptions in the ledger: registered with their call, read, listed and ended."""
+"""Subscriptions in the ledger: registered with their call, read, listed, changed and ended."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.domain import ids
-from app.domain.call import CallKey
-from app.domain.event import CallNames
-from app.domain.subscription import EVERYTHING, EventFilter, SubscriptionStatus, registration_digest
+from app.domain.subscription import SubscriptionStatus, registration_digest
 from app.domain.watch import new_watch
 from app.store import codec
 from app.store.connection import Ledger, translated_errors
 from app.store.keys import Partition, all_partitions, partition_number
+from app.store.subscription_changes import Changed, change_subscription
+from app.store.subscription_index import SubscriptionIndex, sort_key
+from app.store.subscription_records import (
+    Destination,
+    NewSubscription,
+    Subscription,
+    SubscriptionBodies,
+    SubscriptionChange,
+    filter_text,
+)
 from app.store.vault import Vault
 
-_OWN_SECRET = "subscription-secret"  # noqa: S105 -- the purpose of a ciphertext, no secret
-_HEADERS = "subscription-headers"
+# What whoever works with subscriptions needs is found here, wherever it is written.
+__all__ = [
+    "Changed",
+    "Destination",
+    "NewSubscription",
+    "Registration",
+    "Subscription",
+    "SubscriptionChange",
+    "SubscriptionPage",
+    "SubscriptionStore",
+]
+
 # A page that is filtered looks at so many subscriptions at a time, and at no more than so many in all: it may
 # come out short, and says where to go on.
 _SCAN_AT_ONCE = 200
 _MOST_SCANNED = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class NewSubscription:
-    """What a tenant asks for, checked. Secrets in clear; they are sealed on their way into the ledger."""
-
-    tenant_id: str
-    key: CallKey
-    callback_url: str
-    events: EventFilter
-    metadata: Mapping[str, str]
-    secret: str | None
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What a delivery needs to know of its subscription; `secret` is None where the tenant's is used."""
-
-    callback_url: str
-    events: EventFilter
-    metadata: Mapping[str, str]
-    secret: str | None
-    headers: Mapping[str, str]
-    created_at: float
-    updated_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A subscription as it stands. `final_event` is the type of the call's final event once it is known."""
-
-    id: str
-    tenant_id: str
-    watch_id: str
-    status: SubscriptionStatus
-    final_event: str | None
-    cursor: int
-    call: CallNames
-    destination: Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +64,9 @@ class SubscriptionStore:
         """`lifetime_seconds` is the longest that a call can be followed and kept."""
         self._ledger = ledger
         self._vault = vault
+        self._bodies = SubscriptionBodies(vault)
         self._partitions = all_partitions(partitions)
+        self._index = SubscriptionIndex(ledger, self._partitions)
         self._lifetime_seconds = lifetime_seconds
 
     def partition_of_call(self, call_sid: str) -> Partition:
@@ -118,11 +98,11 @@ class SubscriptionStore:
             watch_id,
             new_id,
             registration_digest(new.tenant_id, new.callback_url),
-            _filter_text(new.events),
+            filter_text(new.events),
             codec.pack_key(watch, self._vault),
             codec.pack_state(watch),
             new.tenant_id,
-            self._pack_body(new, now),
+            self._bodies.pack(new, now),
             round(self._lifetime_seconds * 1000),
             oldest,
             SubscriptionStatus.ACTIVE.value,
@@ -144,7 +124,7 @@ class SubscriptionStore:
         partition = self.partition_of_call(call_sid)
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
-            for one in await self._ids_of_call(partition, tenant_id, call_sid):
+            for one in await self._index.of_call(partition, tenant_id, call_sid):
                 pipe.hget(partition.subscription(one), "w")
             found = await pipe.execute()
         return list(dict.fromkeys(watch_id.decode() for watch_id in reversed(found) if watch_id))
@@ -167,7 +147,11 @@ class SubscriptionStore:
         for _ in range(0, _MOST_SCANNED, _SCAN_AT_ONCE):
             # One more than is shown tells whether anything follows.
             wanted = _SCAN_AT_ONCE if status else limit + 1
-            candidates = await self._ids_before(tenant_id, call_sid, before, wanted)
+            if call_sid is None:
+                candidates = await self._index.before(tenant_id, before, wanted)
+            else:
+                partition = self.partition_of_call(call_sid)
+                candidates = await self._index.of_call_before(partition, tenant_id, call_sid, before, wanted)
             found += [one for one in await self._read_all(candidates) if one and status in (None, one.status)]
             if len(found) > limit:
                 return SubscriptionPage(tuple(found[:limit]), sort_key(found[limit - 1].id))
@@ -175,6 +159,16 @@ class SubscriptionStore:
                 return SubscriptionPage(tuple(found), "")
             before = sort_key(candidates[-1])
         return SubscriptionPage(tuple(found), before)
+
+    async def change(self, subscription: Subscription, change: SubscriptionChange) -> Changed:
+        """Change a subscription; changes that meet are made one after the other. See change_subscription.lua.
+
+        `Changed.STALE` is what remains when others were faster again and again.
+        """
+        partition = self.partition_of(subscription.id)
+        if partition is None:
+            return Changed.NOT_THERE
+        return await change_subscription(self._ledger, partition, subscription, change)
 
     async def end(self, subscription: Subscription, status: SubscriptionStatus, attempt: bytes = b"") -> bool:
         """End a subscription as cancelled or disabled; False when it had ended before. See end_subscription.lua."""
@@ -194,48 +188,7 @@ class SubscriptionStore:
 
     def open_body(self, body: bytes) -> Destination:
         """Read a stored body, and open its secrets."""
-        url, events, metadata, created_ms, updated_ms, secret, headers = codec.unpack(body)[:7]
-        opened = codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {}
-        return Destination(
-            callback_url=url,
-            events=EventFilter(tuple(events)),
-            metadata=metadata,
-            secret=self._vault.open(secret, _OWN_SECRET) if secret else None,
-            headers=opened,
-            created_at=created_ms / 1000,
-            updated_at=updated_ms / 1000,
-        )
-
-    def _pack_body(self, new: NewSubscription, now: float) -> bytes:
-        now_ms = round(now * 1000)
-        secret = self._vault.seal(new.secret, _OWN_SECRET) if new.secret else None
-        headers = self._vault.seal(codec.pack([dict(new.headers)]).decode("latin-1"), _HEADERS) if new.headers else None
-        return codec.pack(
-            [
-                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, now_ms, secret, headers,
-            ],
-        )  # fmt: skip
-
-    async def _ids_before(self, tenant_id: str, call_sid: str | None, before: str, limit: int) -> list[str]:
-        """Merge the partitions' indexes: within each, ids sort by age behind their partition's two characters."""
-        if call_sid is not None:
-            ids_of_call = await self._ids_of_call(self.partition_of_call(call_sid), tenant_id, call_sid)
-            behind = [one for one in ids_of_call if not before or sort_key(one) < before]
-            return sorted(behind, key=sort_key, reverse=True)[:limit]
-        async with translated_errors():
-            pipe = self._ledger.redis.pipeline(transaction=False)
-            for partition in self._partitions:
-                head = f"sub_{ids.encode(partition.number, 2)}"
-                upper = f"({head}{before}" if before else "+"
-                pipe.zrevrangebylex(partition.of_tenant(tenant_id), upper, "-", 0, limit)
-            pages = await pipe.execute()
-        merged = sorted((one.decode() for page in pages for one in page), key=sort_key, reverse=True)
-        return merged[:limit]
-
-    async def _ids_of_call(self, partition: Partition, tenant_id: str, call_sid: str) -> list[str]:
-        async with translated_errors():
-            found = await self._ledger.redis.lrange(partition.call(tenant_id, call_sid), 0, -1)
-        return [one.decode() for one in found]
+        return self._bodies.open(body)
 
     async def _read_all(self, subscription_ids: Sequence[str]) -> list[Subscription | None]:
         by_partition: dict[int, list[str]] = {}
@@ -270,11 +223,11 @@ class SubscriptionStore:
         self, subscription_id: str, row: Sequence[bytes], key: bytes, final: bytes | None
     ) -> Subscription:
         watch_id, tenant_id, status_text, body, cursor, updated_ms = row
-        destination = self.open_body(body)
+        destination = self._bodies.open(body)
         if updated_ms:
             destination = replace(destination, updated_at=int(updated_ms) / 1000)
         status = SubscriptionStatus(status_text.decode())
-        if final and status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
+        if final and status is SubscriptionStatus.ACTIVE:
             status = SubscriptionStatus.COMPLETED
         return Subscription(
             subscription_id,
@@ -286,12 +239,3 @@ class SubscriptionStore:
             codec.unpack_names(key),
             destination,
         )
-
-
-def sort_key(subscription_id: str) -> str:
-    """Return what subscriptions of all partitions sort by: their id without its partition."""
-    return subscription_id[6:]
-
-
-def _filter_text(events: EventFilter) -> str:  # as commit_polls.lua reads it
-    return "*" if not events.names or EVERYTHING in events.names else ",".join(events.names)

@@ -14,6 +14,10 @@ EVENTS = Counter("ringback_events_total", "Events written, by whether they end t
 STALE = Counter("ringback_stale_records_total", "Records refused because another worker was faster.", ["loop"])
 ATTEMPTS = Counter("ringback_delivery_attempts_total", "Attempts to deliver, by what they led to.", ["outcome"])
 ATTEMPT_SECONDS = Histogram("ringback_delivery_attempt_seconds", "Time of one attempt.", buckets=_HTTP_BUCKETS)
+BREAKERS = Counter("ringback_breaker_changes_total", "Circuit breakers that opened, or closed again.", ["to"])
+HELD_BACK = Counter(
+    "ringback_deliveries_held_back_total", "Deliveries put off for their destination's sake.", ["reason"]
+)
 EVENT_LATENCY = Histogram(
     "ringback_event_latency_seconds",
     "From when an event was observed to when its receiver accepted it.",

@@ -10,6 +10,7 @@ from app.domain.cadence import (
     RETRY_AFTER_MAX_SECONDS,
     Answered,
     Failed,
+    NotFound,
     Pace,
     PollAgain,
     PollOutcome,
@@ -185,7 +186,7 @@ def test_every_wait_is_within_reason(outcomes: list[PollOutcome], jitter: float,
             return
         following = step.following.at
         asked = min(outcome.retry_after, RETRY_AFTER_MAX_SECONDS) if isinstance(outcome, Failed) else 0.0
-        longest = pace.in_progress_max if isinstance(outcome, Answered) else max(pace.error_max, pace.early)
+        longest = pace.in_progress_max if isinstance(outcome, Answered | NotFound) else max(pace.error_max, pace.early)
         least = min(pace.early, pace.error_max)
         assert now < following <= deadline
         assert following >= min(now + max(least, asked), deadline) - 1e-6

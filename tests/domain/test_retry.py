@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.retry import (
-    FAST_LANE_FAILURES,
     RETRY_AFTER_MAX_SECONDS,
+    SUSPECT_FAILURES,
     AttemptResult,
     Delivered,
     Exhausted,
     Gone,
     Responded,
     RetryAt,
+    Suspect,
     Unreachable,
     judge,
 )
@@ -36,7 +37,7 @@ FAILURES: list[AttemptResult] = [
 def wait_after(result: AttemptResult, failures: int = 0, jitter: float = MIDDLE) -> float:
     """Return the wait that a failed attempt leads to, in seconds."""
     verdict = judge(result, failures, START, DEFAULT_SCHEDULE, jitter)
-    assert isinstance(verdict, RetryAt)
+    assert isinstance(verdict, RetryAt | Suspect)
     return verdict.at - START
 
 
@@ -95,22 +96,62 @@ def test_retry_after_does_not_prolong_the_schedule() -> None:
     assert judge(Responded(503, 90.0), 10, START, DEFAULT_SCHEDULE, MIDDLE) == Exhausted()
 
 
-def test_a_delivery_leaves_the_fast_lane_once_it_has_failed_often_enough() -> None:
-    verdicts = [judge(Unreachable("dns"), failures, START, DEFAULT_SCHEDULE, MIDDLE) for failures in range(10)]
-    parked = [isinstance(verdict, RetryAt) and verdict.parked for verdict in verdicts]
-    assert parked == [False] * 3 + [True] * 7
-    held_up = list(accumulate(DEFAULT_SCHEDULE))[FAST_LANE_FAILURES - 2]
+def test_a_delivery_is_suspected_once_it_has_failed_often_enough() -> None:
+    verdicts = [judge(Responded(500), failures, START, DEFAULT_SCHEDULE, MIDDLE) for failures in range(10)]
+    assert [isinstance(verdict, Suspect) for verdict in verdicts] == [False] * 3 + [True] * 7
+    held_up = list(accumulate(DEFAULT_SCHEDULE))[SUSPECT_FAILURES - 2]
     assert held_up == 36
+
+
+@pytest.mark.parametrize(
+    ("result", "passable"),
+    [
+        (Responded(500), True),
+        (Responded(422), True),
+        (Unreachable("timeout"), True),
+        (Unreachable("reset"), True),
+        (Unreachable("protocol"), True),
+        # The receiver has not seen the event: it would see the next one no more.
+        (Unreachable("connect"), False),
+        (Unreachable("dns"), False),
+        (Unreachable("tls"), False),
+        (Unreachable("address_not_allowed"), False),
+        (Unreachable("proxy"), False),
+    ],
+    ids=repr,
+)
+def test_the_next_event_is_tried_only_where_it_may_be_the_events_fault(
+    result: AttemptResult, *, passable: bool
+) -> None:
+    verdict = judge(result, SUSPECT_FAILURES, START, DEFAULT_SCHEDULE, MIDDLE)
+    assert isinstance(verdict, Suspect)
+    assert verdict.passable is passable
+
+
+def test_an_attempt_before_its_time_counts_for_nothing_unless_it_succeeds() -> None:
+    due_at = START + 300
+    early = [
+        judge(result, 10, START, DEFAULT_SCHEDULE, MIDDLE, due_at=due_at)
+        for result in (Responded(200), Responded(410), Responded(500), Responded(503, 600), Unreachable("dns"))
+    ]
+    assert early == [
+        Delivered(),
+        Gone(),
+        Suspect(due_at, passable=True, counted=False),
+        Suspect(START + 600, passable=True, counted=False),
+        Suspect(due_at, passable=False, counted=False),
+    ]
+    assert judge(Responded(500), 10, START, DEFAULT_SCHEDULE, MIDDLE, due_at=START) == Exhausted()
 
 
 @pytest.mark.parametrize("schedule", [(), (0.01,), (0.01, 0.02)])
 def test_the_schedule_is_a_setting(schedule: tuple[float, ...]) -> None:
     verdicts = [judge(Unreachable("tls"), failures, START, schedule, MIDDLE) for failures in range(4)]
-    waits = [verdict.at - START for verdict in verdicts if isinstance(verdict, RetryAt)]
+    waits = [verdict.at - START for verdict in verdicts if isinstance(verdict, RetryAt | Suspect)]
     assert waits == pytest.approx(schedule, abs=1e-6)
     assert verdicts[len(schedule) :] == [Exhausted()] * (4 - len(schedule))
 
 
 def test_a_long_wait_that_is_asked_for_keeps_the_order() -> None:
     # The receiver asks for patience with all that comes, not with this one event.
-    assert judge(Responded(503, 3600), 0, 0.0, DEFAULT_SCHEDULE, 0.5) == RetryAt(3600, parked=False)
+    assert judge(Responded(503, 3600), 0, 0.0, DEFAULT_SCHEDULE, 0.5) == RetryAt(3600)

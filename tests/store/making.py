@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.subscription import event_filter
 from app.resources import Resources
-from app.store.deliveries import ClaimedOutbox, LoggedAttempt, Settlement
+from app.store.deliveries import ClaimedOutbox, LoggedAttempt, SettledAs, Settlement
 from app.store.keys import Partition
 from app.store.subscriptions import NewSubscription, Registration, Subscription
 from app.store.watches import Recorded
@@ -69,26 +69,63 @@ def attempt(claimed: ClaimedOutbox, *, status_code: int = 200) -> LoggedAttempt:
 def delivered(claimed: ClaimedOutbox, *, lease: float = 0.0, events: int = 1) -> Settlement:
     """Settle the first of the claimed events, or several, as done."""
     first = claimed.events[0].sequence
-    after = claimed.cursor if claimed.parked else first + events - 1
+    after = claimed.cursor if claimed.own_lane else first + events - 1
     return Settlement(
-        claimed.member, first, claimed.cursor, claimed.failures, "done", 0.0, after, lease, attempt(claimed)
+        claimed.member,
+        first,
+        claimed.cursor,
+        claimed.failures,
+        "done",
+        attempt(claimed),
+        cursor_after=after,
+        lease_seconds=lease,
     )
 
 
 def failed(claimed: ClaimedOutbox, *, retry_at: float) -> Settlement:
     """Settle the first of the claimed events as to be tried again, where it is."""
+    return put_off(claimed, "retry", retry_at=retry_at)
+
+
+def put_off(claimed: ClaimedOutbox, verdict: SettledAs, *, retry_at: float, lease: float = 0.0) -> Settlement:
+    """Settle the first of the claimed events with any verdict that leaves it where it is."""
     first = claimed.events[0].sequence
     logged = attempt(claimed, status_code=500)
     return Settlement(
-        claimed.member, first, claimed.cursor, claimed.failures, "retry", retry_at, claimed.cursor, 0.0, logged
+        claimed.member,
+        first,
+        claimed.cursor,
+        claimed.failures,
+        verdict,
+        logged,
+        retry_at=retry_at,
+        lease_seconds=lease,
     )
 
 
-def parked(claimed: ClaimedOutbox, *, retry_at: float, lease: float = 0.0) -> Settlement:
-    """Settle the first of the claimed events as to be tried again outside the fast lane."""
+def given_up(claimed: ClaimedOutbox) -> Settlement:
+    """Settle the first of the claimed events as failed for good."""
     first = claimed.events[0].sequence
+    after = claimed.cursor if claimed.own_lane else first
     logged = attempt(claimed, status_code=500)
-    return Settlement(claimed.member, first, claimed.cursor, claimed.failures, "park", retry_at, first, lease, logged)
+    return Settlement(claimed.member, first, claimed.cursor, claimed.failures, "fail", logged, cursor_after=after)
+
+
+def passed(claimed: ClaimedOutbox, *, retry_at: float, lease: float = 0.0) -> Settlement:
+    """Settle the second of the claimed events as delivered where the first was not."""
+    head, behind = (pending.sequence for pending in claimed.events[:2])
+    return Settlement(
+        claimed.member,
+        behind,
+        claimed.cursor,
+        claimed.failures,
+        "pass",
+        attempt(claimed),
+        retry_at=retry_at,
+        cursor_after=behind,
+        passed=head,
+        lease_seconds=lease,
+    )
 
 
 async def settle(resources: Resources, partition: Partition, *settlements: Settlement) -> list[Recorded]:

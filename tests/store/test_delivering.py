@@ -14,7 +14,7 @@ from tests.store.making import (
     claim_one,
     delivered,
     failed,
-    parked,
+    passed,
     read,
     register,
     settle,
@@ -31,7 +31,7 @@ async def test_a_claim_brings_all_that_a_delivery_needs(resources: Resources) ->
 
     claimed = await claim_one(resources, one.partition)
 
-    assert (claimed.member, claimed.subscription_id, claimed.parked) == (one.id, one.id, False)
+    assert (claimed.member, claimed.subscription_id, claimed.own_lane) == (one.id, one.id, False)
     assert (claimed.tenant_id, claimed.cursor, claimed.failures) == (TENANT, 0, 0)
     assert (claimed.destination.callback_url, claimed.destination.metadata) == (URL, {"deal": "4711"})
     key = make_key()
@@ -147,7 +147,7 @@ async def test_a_late_record_changes_nothing_but_the_log(resources: Resources) -
     await settle(resources, one.partition, delivered(quick))
 
     late = await settle(
-        resources, one.partition, delivered(slow), failed(slow, retry_at=now), parked(slow, retry_at=now)
+        resources, one.partition, delivered(slow), failed(slow, retry_at=now), passed(slow, retry_at=now)
     )
 
     assert late == [Recorded.STALE] * 3
@@ -224,5 +224,5 @@ async def test_the_end_of_a_call_leaves_its_subscription_something_to_deliver(re
     assert await settle(
         resources,
         one.partition,
-        Settlement(one.id, 1, 0, 0, "done", 0.0, 5, 0.0, logged),
+        Settlement(one.id, 1, 0, 0, "done", logged, cursor_after=5),
     ) == [Recorded.DONE]

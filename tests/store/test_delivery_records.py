@@ -27,7 +27,7 @@ async def test_passing_over_an_event_logs_no_attempt(resources: Resources) -> No
     one = await subscribed(resources, polled=2)
     claimed = await claim_one(resources, one.partition)
 
-    await settle(resources, one.partition, Settlement(one.id, 1, 0, 0, "done", 0.0, 2, 0.0, None))
+    await settle(resources, one.partition, Settlement(one.id, 1, 0, 0, "done", cursor_after=2))
 
     assert (await read(resources, one.id)).cursor == len(claimed.events)
     assert not await resources.ledger.redis.exists(one.partition.log(one.id))

@@ -11,7 +11,7 @@ from app.store.deliveries import Settlement
 from app.store.subscriptions import Registration
 from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
-from tests.store.making import URL, attempt, claim, claim_one, failed, parked, read, register, settle
+from tests.store.making import URL, attempt, claim, claim_one, failed, passed, read, register, settle
 from tests.store.polling import answered, claim_polls, poll, step_after
 
 WATCH = make_key().watch_id
@@ -106,7 +106,7 @@ async def test_what_was_waiting_is_not_sent_any_more(resources: Resources) -> No
     await poll(resources, one.partition, LIFE[:3])
     claimed = await claim_one(resources, one.partition)
     now = resources.ledger.clock.now()
-    await settle(resources, one.partition, parked(claimed, retry_at=now))
+    await settle(resources, one.partition, passed(claimed, retry_at=now))
     assert await resources.ledger.redis.zcard(one.partition.outbox) == 2
 
     await _end(resources, one)
@@ -118,7 +118,7 @@ async def test_what_was_waiting_is_not_sent_any_more(resources: Resources) -> No
 
 
 @pytest.mark.parametrize("ending", [CANCELLED, SubscriptionStatus.DISABLED])
-@pytest.mark.parametrize("record", [failed, parked])
+@pytest.mark.parametrize("record", [failed, passed])
 async def test_an_attempt_that_was_under_way_brings_nothing_back(
     resources: Resources, ending: SubscriptionStatus, record: Callable[..., Settlement]
 ) -> None:

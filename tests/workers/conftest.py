@@ -1,11 +1,16 @@
-"""A Redis that a test may kill, and the queue's client on it."""
+"""A Redis that a test may kill, the queue's client on it, and both ends of a delivery."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from app.dev.embedded_redis import EmbeddedRedis
+from app.outbound.callback import CallbackClient
 from app.queue import SteadyQueue
+from app.resources import Resources
+from tests.peers import Receiver
+from tests.servers import serve
+from tests.workers.ledger import Desk, open_desk
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +27,25 @@ async def queue(own_redis: EmbeddedRedis) -> AsyncIterator[SteadyQueue]:
     await client.flushall()
     yield client
     await client.aclose(close_connection_pool=True)
+
+
+@pytest.fixture
+async def desk(resources: Resources) -> Desk:
+    return await open_desk(resources)
+
+
+@pytest.fixture
+async def callbacks() -> AsyncIterator[CallbackClient]:
+    async with CallbackClient(timeout_seconds=1.0, max_connections=10, allow_private=True) as client:
+        yield client
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+async def url(receiver: Receiver) -> AsyncIterator[str]:
+    async with serve(receiver) as base:
+        yield base

@@ -1,6 +1,8 @@
 """What worker tests do with the ledger: subscribe, write down a call's history, claim what is due."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain.cadence import Answered, Pace, after_poll
@@ -15,7 +17,9 @@ from app.store.subscriptions import NewSubscription
 from app.store.tenants import Tenant
 from app.store.watches import ClaimedPoll, KeptCall, PolledStep, Recorded
 from tests.builders import LIFE, Pairs, make_body, make_key
+from workers.attempts import Attempts
 from workers.deliverer import Deliverer
+from workers.destinations import Destinations
 from workers.signing_keys import SigningKeys
 
 _LEASE_SECONDS = 20.0
@@ -46,12 +50,13 @@ class Desk:
         new = NewSubscription(self.tenant.id, self.key, url, EventFilter(events), metadata or {}, secret, headers or {})
         return (await self.resources.subscriptions.register(new)).id
 
-    async def happen(self, pairs: Pairs = LIFE) -> None:
+    async def happen(self, pairs: Pairs = LIFE, seconds_ago: float = 0.0) -> None:
         """Write down what a poll that shows this history leads to."""
+        now = time.time() - seconds_ago
         claim = await self.claim_poll()
         answer = parse_answer(make_body(key=self.key, pairs=pairs), self.key)
-        step = after_poll(claim.watch, Answered(answer), time.time(), Pace(), 0.5)
-        recorded = await self.resources.watches.commit(self.partition, [PolledStep(claim, step, time.time())])
+        step = after_poll(claim.watch, Answered(answer), now, Pace(), 0.5)
+        recorded = await self.resources.watches.commit(self.partition, [PolledStep(claim, step, now)])
         assert Recorded.STALE not in recorded
 
     async def claim_poll(self, lease_seconds: float = _LEASE_SECONDS, ahead_seconds: float = 3600.0) -> ClaimedPoll:
@@ -86,19 +91,27 @@ class Desk:
                 await deliverer.deliver(self.partition, claim)
         raise AssertionError("there is still something to deliver")
 
+    async def deliver_until(self, deliverer: Deliverer, done: Callable[[], bool]) -> None:
+        """Deliver what is due, each retry in its time, until something holds."""
+        async with asyncio.timeout(10.0):
+            while not done():
+                for claim in await self.claims(ahead_seconds=0.0):
+                    await deliverer.deliver(self.partition, claim)
+                await asyncio.sleep(0.001)
+
     def deliverer(self, callbacks: CallbackClient, schedule: tuple[float, ...] = (1.0,) * 10) -> Deliverer:
         clock = self.resources.ledger.clock
-        deliverer = Deliverer(
+        return Deliverer(
             deliveries=self.resources.deliveries,
             subscriptions=self.resources.subscriptions,
-            callbacks=callbacks,
+            attempts=Attempts(callbacks, clock),
+            destinations=Destinations(self.resources.breakers, clock, places=10, places_each=10),
             keys=SigningKeys(self.resources.tenants, clock),
             clock=clock,
             doorbell=self.resources.deliver_doorbell,
             schedule=schedule,
+            timeout_seconds=2.0,
         )
-        deliverer.work(places=10, timeout_seconds=2.0, horizon_seconds=1.6)
-        return deliverer
 
 
 async def open_desk(resources: Resources, call_sid: str = "OUT-1") -> Desk:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import uvloop
 
 from app.store.clock import StoreClock
 from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
-from workers.claims import LEASE_MARGIN_SECONDS, ClaimLoop, Work
+from workers.claims import LEASE_MARGIN_SECONDS, ClaimLoop, OwnLooks, Work
 
 HERE, THERE = Partition(0), Partition(1)
 LONGEST_SECONDS = 1.0
@@ -332,3 +333,22 @@ async def test_nothing_is_looked_for_after_the_drain() -> None:
     asyncio.get_running_loop().call_later(0.1, timer_is_over.set)
     await timer_is_over.wait()
     assert len(ledger.asked_for) == 1
+
+
+def test_a_look_that_is_due_at_once_is_planned_on_the_loop_of_the_workers_too() -> None:
+    """A timer for the past is another kind of object on uvloop."""
+    looked: list[int] = []
+
+    async def look(partition: Partition) -> None:
+        looked.append(partition.number)
+
+    async def plan() -> None:
+        looks = OwnLooks(look)
+        for seconds in (0.0, 0.0, 1.0):
+            looks.within(seconds, Partition(1))
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(plan())
+    assert looked == [1]

@@ -3,44 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
 from app.domain.signing import secret_from_bytes, verify
 from app.domain.subscription import SubscriptionStatus
 from app.outbound.callback import CallbackClient
-from app.resources import Resources
 from app.store import keys
 from tests.builders import LIFE
 from tests.peers import Receipt, Receiver, Reply
-from tests.servers import serve
-from tests.workers.ledger import Desk, open_desk
+from tests.workers.ledger import Desk
 
 TYPES = ["call.created", "call.queued", "call.ringing", "call.in_progress", "call.completed"]
 HOOK = "/hook"
-
-
-@pytest.fixture
-async def desk(resources: Resources) -> Desk:
-    return await open_desk(resources)
-
-
-@pytest.fixture
-async def callbacks() -> AsyncIterator[CallbackClient]:
-    async with CallbackClient(timeout_seconds=1.0, max_connections=10, allow_private=True) as client:
-        yield client
-
-
-@pytest.fixture
-def receiver() -> Receiver:
-    return Receiver()
-
-
-@pytest.fixture
-async def url(receiver: Receiver) -> AsyncIterator[str]:
-    async with serve(receiver) as base:
-        yield base
 
 
 def types(receipts: list[Receipt]) -> list[str]:

@@ -5,11 +5,11 @@
 --
 -- A member `subscription` stands for the event behind its cursor and those that follow; a member
 -- `subscription/sequence` for one delivery that left the fast lane. Members without anything to deliver (ended,
--- paused, expired, or all delivered) are taken out.
+-- paused, expired, or all delivered) are taken out. A lease is told from a wait by its fraction, half a millisecond.
 -- Events and keys of a call are returned once, however many subscriptions refer to them.
 --
 -- Returns {Redis time in ms, {{watch key, sequence of the first event, {event, …}}, …},
---          {{member, due in ms, tenant, body, cursor, failures, index into the second}, …}}
+--          {{member, due in ms, tenant, body, cursor, failures, index into the second, when a slow head is due in ms or nil}, …}}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local pool, index, claimed = {}, {}, {}
@@ -30,10 +30,10 @@ end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[4])
 for i = 1, #due, 2 do
-  local member, score = due[i], tonumber(due[i + 1])
+  local member, score = due[i], math.floor(tonumber(due[i + 1]))
   local subscription, parked = string.match(member, '^([^/]+)/?(%d*)$')
   local key = ARGV[1] .. 'sub:' .. subscription
-  local fields = redis.call('HMGET', key, 'w', 't', 'st', 'b', 'c', 'a')
+  local fields = redis.call('HMGET', key, 'w', 't', 'st', 'b', 'c', 'a', 'n')
   local failures, events = fields[6], nil
   if fields[1] and fields[3] == 'active' then
     if parked == '' then
@@ -44,8 +44,8 @@ for i = 1, #due, 2 do
     end
   end
   if events then
-    redis.call('ZADD', KEYS[1], math.max(score, now) + ARGV[3], member)
-    claimed[#claimed + 1] = {member, due[i + 1], fields[2], fields[4], fields[5], failures, events}
+    redis.call('ZADD', KEYS[1], string.format('%.1f', math.max(score, now) + ARGV[3] - 0.5), member)
+    claimed[#claimed + 1] = {member, score, fields[2], fields[4], fields[5], failures, events, parked == '' and fields[7]}
   else
     redis.call('ZREM', KEYS[1], member)
   end

@@ -9,7 +9,8 @@
 -- 2. Without a change only the time of the poll, the next due time and the version are written: of two polls of
 --    one call at the same time one counts. A call that is not polled any more notes when it would be due.
 -- 3. Else the state and the events are written, and each live subscription that wants one of the events has
---    something to deliver; one that is already in the outbox keeps its place there, for it may be leased.
+--    something to deliver. One that is already in the outbox keeps its place there, for it may be leased; but a
+--    head that fails slowly is tried at once, so that what is new waits for nothing but a last try of its elder.
 -- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time.
 --
 -- Returns for each poll 0 (stale), 1 (recorded) or 2 (recorded, with something to deliver), then the time in ms
@@ -32,12 +33,25 @@ local function wants(filter, types, final)
   return false
 end
 
+local function hasten(subscription)
+  local sub = ARGV[1] .. 'sub:' .. subscription
+  if redis.call('ZSCORE', KEYS[2], subscription) % 1 ~= 0 then
+    if tonumber(redis.call('HGET', sub, 'a') or 0) > 0 then
+      redis.call('HSET', sub, 'h', 1)
+    end
+  elseif redis.call('HEXISTS', sub, 'n') == 1 then
+    redis.call('ZADD', KEYS[2], now, subscription)
+  end
+end
+
 local function queue(subscriptions, types, final)
   local queued = 1
   for _, value in ipairs(redis.call('HVALS', subscriptions)) do
     local subscription, filter = string.match(value, '^([^ ]+) (.*)$')
     if wants(filter, types, final) then
-      redis.call('ZADD', KEYS[2], 'NX', now, subscription)
+      if redis.call('ZADD', KEYS[2], 'NX', now, subscription) == 0 then
+        hasten(subscription)
+      end
       queued = 2
     end
   end

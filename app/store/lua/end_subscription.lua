@@ -27,6 +27,7 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
     redis.call('HDEL', KEYS[3], field)
   end
 end
+redis.call('HDEL', KEYS[3], 'n', 'h')
 redis.call('HDEL', KEYS[5], fields[2])
 local due = redis.call('EXISTS', KEYS[5]) == 0 and redis.call('ZSCORE', KEYS[1], ARGV[2])
 if due then

@@ -1,19 +1,22 @@
 -- Records attempts and what they lead to, each wholly or not at all.
 --
 -- KEYS  1 outbox
--- ARGV  1 prefix of the partition's keys  2 attempts kept of a subscription  then for each
+-- ARGV  1 prefix of the partition's keys  2 attempts kept of a subscription  3 longest lifetime, ms  then for each
 --       member, sequence, cursor that was claimed, failures that were claimed, verdict, next attempt in ms,
---       cursor afterwards, lease to go on with in ms, attempt as it is logged or ''
---       verdict: done (delivered, given up or not wanted), retry, or park (retry outside the fast lane)
+--       cursor afterwards, sequence that was passed or 0, lease to go on with in ms, attempt as it is logged or ''
 --
 -- 1. The attempt is logged in any case: it was made.
 -- 2. Another cursor or other failures than were claimed: somebody else was faster, nothing more is written.
--- 3. done moves the cursor (or ends the parked delivery); the subscription stays in the outbox while there are
---    more events, leased on to the worker when it goes on, and due now when it does not.
--- 4. park moves the cursor too, and gives the delivery a place of its own in the outbox.
--- 5. A retry that lies beyond the keys' lifetimes prolongs them.
+-- 3. done (delivered or not wanted) and fail (given up, and kept as such) move the cursor or end the delivery that
+--    has a lane of its own; the subscription stays in the outbox while there are more events, leased on to the
+--    worker when it goes on, and due now when it does not.
+-- 4. retry counts a failure; slow does too, and notes when the delivery is due, so that a new event may hasten it;
+--    wait counts nothing. Each puts the next attempt off, or leases on.
+-- 5. pass: a later event was delivered where the head was not, so the head gets a lane of its own.
+-- 6. A next attempt that lies beyond the keys' lifetimes prolongs them.
 --
--- Returns for each 0 (stale), 1 (recorded) or 2 (recorded, and there are more events), then the time in ms
+-- Returns for each 0 (stale), 1 (recorded) or 2 (recorded, and there is something to go on with now), then the time
+-- in ms
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local MARGIN = 3600000
@@ -27,10 +30,53 @@ local function prolong(keys, until_ms)
   end
 end
 
-local function settle(member, sequence, cursor, failures, verdict, next_ms, after, lease, attempt)
+-- A lease is told from a wait by its fraction.
+local function leased(lease)
+  return string.format('%.1f', now + lease - 0.5)
+end
+
+local function keep_as_failed(tenant, subscription, sequence)
+  local failed = ARGV[1] .. 'failed:' .. tenant
+  redis.call('ZREMRANGEBYSCORE', failed, '-inf', now - ARGV[3])
+  redis.call('ZADD', failed, now, subscription .. '/' .. sequence)
+  redis.call('PEXPIRE', failed, ARGV[3])
+end
+
+local function settle_own_lane(sub, member, sequence, verdict, next_ms)
+  if verdict == 'done' or verdict == 'fail' then
+    redis.call('HDEL', sub, 'r' .. sequence)
+    redis.call('ZREM', KEYS[1], member)
+    return 1
+  end
+  if verdict ~= 'wait' then
+    redis.call('HINCRBY', sub, 'r' .. sequence, 1)
+  end
+  redis.call('ZADD', KEYS[1], 'XX', next_ms, member)
+  return 1
+end
+
+local function put_off(sub, member, status, verdict, next_ms, lease)
+  if verdict ~= 'wait' then
+    redis.call('HINCRBY', sub, 'a', 1)
+  end
+  if verdict == 'slow' then
+    redis.call('HSET', sub, 'n', next_ms)
+  end
+  if lease > 0 then
+    redis.call('ZADD', KEYS[1], 'XX', leased(lease), member)
+    return status == 'active' and 2 or 1
+  end
+  if redis.call('HDEL', sub, 'h') == 1 then
+    return 1 + redis.call('ZADD', KEYS[1], 'XX', 'CH', now, member)
+  end
+  redis.call('ZADD', KEYS[1], 'XX', next_ms, member)
+  return 1
+end
+
+local function settle(member, sequence, cursor, failures, verdict, next_ms, after, passed, lease, attempt)
   local subscription = string.match(member, '^[^/]+')
   local sub, log = ARGV[1] .. 'sub:' .. subscription, ARGV[1] .. 'log:' .. subscription
-  local fields = redis.call('HMGET', sub, 'w', 'c', 'a', 'st', 'r' .. sequence)
+  local fields = redis.call('HMGET', sub, 'w', 'c', 'a', 'st', 't', 'r' .. sequence)
   if not fields[1] then
     redis.call('ZREM', KEYS[1], member)
     return 0
@@ -41,35 +87,32 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
     redis.call('PEXPIRE', log, redis.call('PTTL', sub))
   end
   local events = ARGV[1] .. 'events:' .. fields[1]
-  local parked = member ~= subscription
-  if (parked and fields[5] ~= failures) or (not parked and (fields[2] ~= cursor or fields[3] ~= failures)) then
+  local own_lane = member ~= subscription
+  if (own_lane and fields[6] ~= failures) or (not own_lane and (fields[2] ~= cursor or fields[3] ~= failures)) then
     return 0
   end
-  if verdict ~= 'done' then
+  if tonumber(next_ms) > 0 then
     prolong({sub, log, events, ARGV[1] .. 'watch:' .. fields[1]}, tonumber(next_ms))
   end
-  if parked then
-    if verdict == 'done' then
-      redis.call('HDEL', sub, 'r' .. sequence)
-      redis.call('ZREM', KEYS[1], member)
-    else
-      redis.call('HINCRBY', sub, 'r' .. sequence, 1)
-      redis.call('ZADD', KEYS[1], 'XX', next_ms, member)
-    end
-    return 1
+  if verdict == 'fail' then
+    keep_as_failed(fields[5], subscription, sequence)
   end
-  if verdict == 'retry' then
-    redis.call('HINCRBY', sub, 'a', 1)
-    redis.call('ZADD', KEYS[1], 'XX', next_ms, member)
-    return 1
+  if own_lane then
+    return settle_own_lane(sub, member, sequence, verdict, next_ms)
+  end
+  if verdict ~= 'done' and verdict ~= 'fail' and verdict ~= 'pass' then
+    return put_off(sub, member, fields[4], verdict, next_ms, tonumber(lease))
   end
   redis.call('HSET', sub, 'c', after, 'a', 0)
-  if verdict == 'park' and fields[4] == 'active' then
-    redis.call('HSET', sub, 'r' .. sequence, failures + 1)
-    redis.call('ZADD', KEYS[1], next_ms, member .. '/' .. sequence)
+  redis.call('HDEL', sub, 'n', 'h')
+  if verdict == 'pass' and (fields[4] == 'active' or fields[4] == 'paused') then
+    redis.call('HSET', sub, 'r' .. passed, failures)
+    if fields[4] == 'active' then
+      redis.call('ZADD', KEYS[1], next_ms, member .. '/' .. passed)
+    end
   end
   if fields[4] == 'active' and redis.call('LLEN', events) > tonumber(after) then
-    redis.call('ZADD', KEYS[1], now + lease, member)
+    redis.call('ZADD', KEYS[1], tonumber(lease) > 0 and leased(tonumber(lease)) or now, member)
     return 2
   end
   redis.call('ZREM', KEYS[1], member)
@@ -77,8 +120,8 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
 end
 
 local results = {}
-for at = 3, #ARGV, 9 do
-  results[#results + 1] = settle(unpack(ARGV, at, at + 8))
+for at = 4, #ARGV, 10 do
+  results[#results + 1] = settle(unpack(ARGV, at, at + 9))
 end
 results[#results + 1] = now
 return results

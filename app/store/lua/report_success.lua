@@ -1,0 +1,10 @@
+-- Forgets what was held against a destination: it has answered.
+--
+-- KEYS  1 breaker  2 troubled destinations
+-- ARGV  1 digest of the destination
+--
+-- Returns 1 when its breaker was open, else 0
+local was_open = redis.call('HEXISTS', KEYS[1], 'u')
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return was_open

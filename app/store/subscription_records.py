@@ -1,0 +1,139 @@
+"""Subscriptions as they are handed to the ledger and come out of it, and the body in which they are kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.call import CallKey
+from app.domain.event import CallNames
+from app.domain.metadata_versions import FormerMetadata, MetadataVersions
+from app.domain.subscription import EVERYTHING, EventFilter, SubscriptionStatus
+from app.store import codec
+from app.store.vault import Vault
+
+_OWN_SECRET = "subscription-secret"  # noqa: S105 -- the purpose of a ciphertext, no secret
+_HEADERS = "subscription-headers"
+# The places of a body's fields; one written before metadata could be changed ends with the headers.
+_URL, _EVENTS, _METADATA, _CREATED, _UPDATED, _SECRET, _SEALED_HEADERS, _FORMER = range(8)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """What a tenant asks for, checked. Secrets in clear; they are sealed on their way into the ledger."""
+
+    tenant_id: str
+    key: CallKey
+    callback_url: str
+    events: EventFilter
+    metadata: Mapping[str, str]
+    secret: str | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionChange:
+    """What to change of a subscription, checked; what is None stays as it is."""
+
+    callback_url: str | None = None
+    events: EventFilter | None = None
+    metadata: Mapping[str, str] | None = None
+    paused: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a delivery needs to know of its subscription; `secret` is None where the tenant's is used."""
+
+    callback_url: str
+    events: EventFilter
+    versions: MetadataVersions
+    secret: str | None
+    headers: Mapping[str, str]
+    created_at: float
+    updated_at: float
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The metadata of the events to come."""
+        return self.versions.newest
+
+    def metadata_at(self, sequence: int) -> Mapping[str, str]:
+        """Return the metadata of the event of that sequence: the same at every attempt, whatever has changed."""
+        return self.versions.at(sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as it stands. `final_event` is the type of the call's final event once it is known."""
+
+    id: str
+    tenant_id: str
+    watch_id: str
+    status: SubscriptionStatus
+    final_event: str | None
+    cursor: int
+    call: CallNames
+    destination: Destination
+
+
+class SubscriptionBodies:
+    """Packs and opens what a subscription keeps in its body."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def pack(self, new: NewSubscription, now: float) -> bytes:
+        """Write a new body, its secrets sealed; `now` in Unix seconds."""
+        now_ms = round(now * 1000)
+        secret = self._vault.seal(new.secret, _OWN_SECRET) if new.secret else None
+        headers = self._vault.seal(codec.pack([dict(new.headers)]).decode("latin-1"), _HEADERS) if new.headers else None
+        return codec.pack(
+            [
+                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, now_ms, secret, headers,
+            ],
+        )  # fmt: skip
+
+    def open(self, body: bytes) -> Destination:
+        """Read a body, and open its secrets."""
+        fields = codec.unpack(body)
+        headers, secret = fields[_SEALED_HEADERS], fields[_SECRET]
+        return Destination(
+            callback_url=fields[_URL],
+            events=EventFilter(tuple(fields[_EVENTS])),
+            versions=_versions(fields),
+            secret=self._vault.open(secret, _OWN_SECRET) if secret else None,
+            headers=codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {},
+            created_at=fields[_CREATED] / 1000,
+            updated_at=fields[_UPDATED] / 1000,
+        )
+
+
+def changed_body(body: bytes, change: SubscriptionChange, events_written: int) -> bytes:
+    """Return a body after a change, made when the call had so many events; what is sealed stays as it is."""
+    fields = codec.unpack(body)
+    if change.callback_url is not None:
+        fields[_URL] = change.callback_url
+    if change.events is not None:
+        fields[_EVENTS] = list(change.events.names)
+    if change.metadata is not None:
+        versions = _versions(fields).changed(change.metadata, events_written)
+        fields[_METADATA] = dict(versions.newest)
+        if versions.former:
+            fields[_FORMER : _FORMER + 1] = [[[one.last, dict(one.metadata)] for one in versions.former]]
+    return codec.pack(fields)
+
+
+def url_and_events(body: bytes) -> tuple[str, EventFilter]:
+    """Read what a subscription is registered with, without opening its secrets."""
+    fields = codec.unpack(body)
+    return fields[_URL], EventFilter(tuple(fields[_EVENTS]))
+
+
+def filter_text(events: EventFilter) -> str:
+    """Write a filter as commit_polls.lua reads it."""
+    return "*" if not events.names or EVERYTHING in events.names else ",".join(events.names)
+
+
+def _versions(fields: list[Any]) -> MetadataVersions:
+    former = fields[_FORMER] if len(fields) > _FORMER else []
+    return MetadataVersions(fields[_METADATA], tuple(FormerMetadata(last, metadata) for last, metadata in former))

@@ -1,0 +1,190 @@
+"""Where deliveries go, so that one slow or dead receiver harms no other.
+
+Three bounds stand between a claim and its attempt. A destination (scheme, host, port) has so many places of this
+worker and no more. Destinations that have not answered this worker well last time share half of all its places,
+so that however many hang, those that are well have the other half. And a destination that has failed several
+times in a row has an open breaker, shared by all workers: what is due there waits, and nothing is attempted.
+
+A claim that must wait for long is put off in the ledger rather than held: what is held is bounded, and would keep
+the claims of others out.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from app.domain.breaker import Admission, Admitted, Refused, counts_against, destination_of
+from app.domain.retry import AttemptResult, Unreachable
+from app.store.breakers import BreakerStore, digest_of
+from app.store.clock import StoreClock
+from app.store.connection import StoreUnavailable
+from app.telemetry import metrics
+
+# How many claims may be at a destination or wait there: what 100 places do in 2 s at 200 ms each.
+_LARGEST_CROWD = 1000
+# How many may be at or wait for all those together that have not answered well: half of what a claim loop holds.
+_DOUBTFUL_PER_PLACE = 8
+# When to claim again what found too many before it.
+_BUSY_SECONDS = 0.5
+# What waits for a destination comes back spread out, 500 a second: neither all at once when it is well again, nor
+# claimed in vain by the thousand while it is not.
+_SPREAD_SECONDS = 0.002
+# How late this worker learns what the others have found out, and what clocks and round trips may blur.
+_LEARN_SECONDS = 1.0
+_OVERLAP_SECONDS = 2.0
+# What is remembered of destinations, at most.
+_MOST_REMEMBERED = 20_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Crowd:
+    """Those of this worker who are at a destination, or wait for a place there."""
+
+    places: asyncio.Semaphore
+    size: int = 0
+
+
+class Destinations:
+    """What this worker knows of the destinations, and how it shares its places among them."""
+
+    def __init__(self, breakers: BreakerStore, clock: StoreClock, *, places: int, places_each: int) -> None:
+        """`places` are all that there are; `places_each` are one destination's."""
+        self._breakers = breakers
+        self._clock = clock
+        self._places_each = min(places_each, places)
+        self._doubtful = asyncio.Semaphore(max(1, places // 2))
+        self._doubtful_crowd = 0
+        self._largest_doubtful_crowd = places * _DOUBTFUL_PER_PLACE
+        self._crowds: dict[str, _Crowd] = {}
+        # In the order in which they answered, the latest last.
+        self._proven: dict[str, None] = {}
+        self._troubled: set[str] = set()
+        self._refusals: dict[str, Refused] = {}
+        # When the last of those that were put off comes back.
+        self._last_back_at: dict[str, float] = {}
+        self._learned_at = 0.0
+
+    @asynccontextmanager
+    async def place(self, url: str) -> AsyncIterator[Refused | None]:
+        """Wait for a place at a URL's destination and hold it; or say at once that there is none for a while."""
+        destination = destination_of(url)
+        if refused := self._refused(destination) or self._crowded(destination):
+            yield refused
+            return
+        crowd = self._crowds.setdefault(destination, _Crowd(asyncio.Semaphore(self._places_each)))
+        doubtful = destination not in self._proven
+        crowd.size += 1
+        self._doubtful_crowd += doubtful
+        try:
+            async with AsyncExitStack() as held:
+                await held.enter_async_context(crowd.places)
+                if destination not in self._proven:
+                    await held.enter_async_context(self._doubtful)
+                yield None
+        finally:
+            self._doubtful_crowd -= doubtful
+            crowd.size -= 1
+            if not crowd.size:
+                del self._crowds[destination]
+
+    async def admission(self, url: str) -> Admission:
+        """Ask for an attempt now; one that is admitted as a probe must be reported. Raises StoreUnavailable."""
+        await self._learn()
+        destination = destination_of(url)
+        if digest_of(destination) not in self._troubled:
+            return Admitted()
+        if refused := self._refused(destination):
+            return refused
+        admission = await self._breakers.admit(destination)
+        if admission is None:
+            self._forget(destination)
+            return Admitted()
+        if isinstance(admission, Refused):
+            self._refusals[digest_of(destination)] = admission
+        return admission
+
+    async def report(self, url: str, result: AttemptResult, *, probe: bool) -> None:
+        """Tell what came of an attempt. A ledger that is away costs the knowledge, and nothing else."""
+        destination = destination_of(url)
+        try:
+            if counts_against(result):
+                await self._failed(destination, result, probe=probe)
+            else:
+                await self._answered(destination)
+        except StoreUnavailable as error:
+            log.warning("a breaker could not be told", extra={"destination": destination, "reason": str(error)})
+
+    def spread(self, url: str, refused: Refused) -> float:
+        """Return when to try what was refused: each a little later than the one before."""
+        digest = digest_of(destination_of(url))
+        if len(self._last_back_at) > _MOST_REMEMBERED:
+            self._last_back_at.clear()
+        back_at = max(refused.until, self._last_back_at.get(digest, 0.0) + _SPREAD_SECONDS)
+        self._last_back_at[digest] = back_at
+        return back_at
+
+    async def _failed(self, destination: str, result: AttemptResult, *, probe: bool) -> None:
+        self._proven.pop(destination, None)
+        self._troubled.add(digest_of(destination))
+        error = result.error if isinstance(result, Unreachable) else str(result.status_code)
+        if await self._breakers.failed(destination, error, probe=probe):
+            if probe:
+                log.info("breaker stays open", extra={"destination": destination, "error": error})
+            else:
+                metrics.BREAKERS.labels("open").inc()
+                log.warning("breaker open", extra={"destination": destination, "error": error})
+
+    async def _answered(self, destination: str) -> None:
+        self._proven.pop(destination, None)
+        self._proven[destination] = None
+        if len(self._proven) > _MOST_REMEMBERED:
+            del self._proven[next(iter(self._proven))]
+        if digest_of(destination) in self._troubled:
+            self._forget(destination)
+            if await self._breakers.succeeded(destination):
+                metrics.BREAKERS.labels("closed").inc()
+                log.info("breaker closed", extra={"destination": destination})
+
+    def _refused(self, destination: str) -> Refused | None:
+        refused = self._refusals.get(digest_of(destination))
+        if refused is None or refused.until <= self._clock.now():
+            return None
+        metrics.HELD_BACK.labels("breaker").inc()
+        return refused
+
+    def _crowded(self, destination: str) -> Refused | None:
+        """Refuse what would wait for long, since it would keep out the claims of others meanwhile."""
+        largest = _LARGEST_CROWD
+        if destination not in self._proven and (
+            digest_of(destination) in self._troubled or self._doubtful_crowd >= self._largest_doubtful_crowd
+        ):
+            largest = self._places_each
+        if destination not in self._crowds or self._crowds[destination].size < largest:
+            return None
+        metrics.HELD_BACK.labels("busy").inc()
+        now = self._clock.now()
+        return Refused(until=now + _BUSY_SECONDS, down_since=now)
+
+    def _forget(self, destination: str) -> None:
+        digest = digest_of(destination)
+        self._troubled.discard(digest)
+        self._refusals.pop(digest, None)
+        self._last_back_at.pop(digest, None)
+
+    async def _learn(self) -> None:
+        """Read which destinations have failed at other workers, or may be tried again because somebody asked."""
+        now = self._clock.now()
+        if now - self._learned_at < _LEARN_SECONDS:
+            return
+        since, self._learned_at = self._learned_at - _OVERLAP_SECONDS, now
+        if len(self._troubled) > _MOST_REMEMBERED:
+            self._troubled.clear()
+            self._refusals.clear()
+            since = 0.0
+        for digest in await self._breakers.troubled_since(since):
+            self._troubled.add(digest)
+            self._refusals.pop(digest, None)
