@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import calls, docs, probes, subscriptions, tenants
+from app.api import callbacks, calls, deliveries, docs, probes, replay, subscriptions, tenants
 from app.api.deps import Backend
 from app.api.middleware import BodyLimit, RequestId
 from app.api.problems import install_handlers
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
-    for module in (subscriptions, calls, tenants, probes, docs):
+    for module in (subscriptions, replay, calls, deliveries, callbacks, tenants, probes, docs):
         app.include_router(module.router)
     docs.mount_assets(app)
     install_handlers(app)

@@ -73,5 +73,11 @@ async def require_json(request: Request) -> None:
         raise UnsupportedBody("The body must be JSON, and say so: Content-Type: application/json.")
 
 
+async def require_json_if_any(request: Request) -> None:
+    """Do the same where the body may be left out."""
+    if await request.body():
+        await require_json(request)
+
+
 ServiceDep = Annotated[Service, Depends(service_of)]
 TenantDep = Annotated[Tenant, Depends(tenant_of)]

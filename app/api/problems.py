@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException as RoutingError
 from starlette.responses import Response
 
 from app.domain.errors import RingbackError
-from app.service.errors import Conflict, InvalidField, NoSuch
+from app.service.errors import Conflict, InvalidField, NoSuch, TooManyRequests
 from app.store.connection import StoreUnavailable, WrongPartitions
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,6 +47,7 @@ _STATUSES: dict[type[Exception], int] = {
     BodyTooLarge: 413,
     UnsupportedBody: 415,
     InvalidField: 422,
+    TooManyRequests: 429,
     StoreUnavailable: 503,
     WrongPartitions: 503,
     Exception: 500,
@@ -60,6 +61,7 @@ _TITLES = {
     413: "Content too large",
     415: "Unsupported media type",
     422: "Invalid request",
+    429: "Too many requests",
     500: "Internal error",
     503: "Unavailable",
 }
@@ -154,6 +156,8 @@ async def answer(request: Request, error: Exception) -> Response:
             return _invalid_request(error.errors())
         case InvalidField():
             return problem(422, str(error), errors=[FieldError(field=error.name, message=str(error))])
+        case TooManyRequests():
+            return problem(429, str(error), headers={"Retry-After": str(error.retry_after)})
     status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
     request_id = getattr(request.state, "request_id", "")
     if status in _DISCREET:

@@ -11,7 +11,7 @@ from app.api.paging import PageQuery, read_cursor, write_cursor
 from app.api.problems import documented, located
 from app.api.schemas import subscription as schemas
 from app.domain.subscription import SubscriptionStatus
-from app.service.subscriptions import WantedSubscription
+from app.service.subscriptions import WantedChange, WantedSubscription
 
 router = APIRouter(
     prefix="/v1/subscriptions",
@@ -90,6 +90,32 @@ async def list_subscriptions(
 async def get_subscription(subscription_id: _Id, service: ServiceDep, tenant: TenantDep) -> schemas.Subscription:
     """Return a subscription."""
     return schemas.Subscription.of(await service.subscriptions.get(tenant, subscription_id))
+
+
+@router.patch(
+    "/{subscription_id}",
+    dependencies=[Depends(require_json)],
+    responses=documented(400, 404, 409, 413, 415, 422),
+)
+async def change_subscription(
+    subscription_id: _Id,
+    change: schemas.SubscriptionChange,
+    service: ServiceDep,
+    tenant: TenantDep,
+) -> schemas.Subscription:
+    """Change a subscription: what is left out stays as it is, and `{}` changes nothing.
+
+    `callback_url` and `events` apply to what has not been delivered yet. A delivery that is under way is not
+    disturbed; one that waits for its next attempt is tried at a new URL at once. `metadata` applies to the events
+    that are yet to come, since the body of a delivery is the same at every attempt. With `paused` true nothing is
+    sent any more; what happens meanwhile is kept for as long as the call is, and sent in order when `paused` is
+    false again, beginning at once.
+
+    One that was deleted or disabled cannot be changed any more: 409. The same goes for a URL to which
+    another subscription of yours sends this call's events.
+    """
+    changed = await service.subscriptions.change(tenant, subscription_id, WantedChange(**change.said()))
+    return schemas.Subscription.of(changed)
 
 
 @router.delete("/{subscription_id}", status_code=204, responses=documented(404))

@@ -5,7 +5,9 @@ Everything that they raise beside `errors.ServiceError` is the store's.
 
 from dataclasses import dataclass
 
+from app.service.callbacks import CallbackService
 from app.service.calls import CallService
+from app.service.deliveries import DeliveryService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
 
@@ -16,4 +18,6 @@ class Service:
 
     subscriptions: SubscriptionService
     calls: CallService
+    deliveries: DeliveryService
     tenants: TenantService
+    callbacks: CallbackService

@@ -3,7 +3,8 @@
 ServiceError
 ├── InvalidField    a field that is refused, and why
 ├── NoSuch          nothing of that name, or nothing of this tenant's: the two are never told apart
-└── Conflict        what is there does not allow it
+├── Conflict        what is there does not allow it
+└── TooManyRequests more than is served at this moment; when to try again
 """
 
 from collections.abc import Callable
@@ -34,6 +35,14 @@ class Conflict(ServiceError):
 
 class NoSuch(ServiceError):
     """There is nothing of that name, or it is another tenant's."""
+
+
+class TooManyRequests(ServiceError):
+    """More is asked for than is served; worth another try after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 def named(

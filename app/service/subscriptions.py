@@ -1,9 +1,8 @@
-"""Use cases of subscriptions: made, read, listed and cancelled."""
+"""Use cases of subscriptions: made, read, listed, changed and cancelled."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
 
 from app.domain.call import CallKey
 from app.domain.callback_url import CallbackUrlRules, check_callback_url
@@ -16,18 +15,27 @@ from app.domain.subscription import (
     check_name,
     event_filter,
 )
-from app.service.errors import NoSuch, named
-from app.store.subscriptions import NewSubscription, Subscription, SubscriptionPage, SubscriptionStore
+from app.service.bell import Bell
+from app.service.errors import Conflict, NoSuch, named
+from app.store.subscriptions import (
+    Changed,
+    NewSubscription,
+    Subscription,
+    SubscriptionChange,
+    SubscriptionPage,
+    SubscriptionStore,
+)
 from app.store.tenants import Tenant
 from app.telemetry.metrics import REGISTRATIONS
 
+_NO_SUCH = "There is no such subscription."
+_REFUSALS = {
+    Changed.ENDED_BEFORE: "The subscription has ended, cancelled or disabled: register a new one.",
+    Changed.URL_TAKEN: "Another subscription sends this call's events to this callback_url already.",
+    Changed.STALE: "The subscription is being changed by others at this moment: try again.",
+}
+
 log = logging.getLogger(__name__)
-
-
-class Bell(Protocol):
-    """What makes a worker look at a partition soon."""
-
-    def ring(self, partition: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,16 @@ class WantedSubscription:
     account_id: str | None = None
     project_id: str | None = None
     connector_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedChange:
+    """What a tenant asks to change, as it was said; what is None stays as it is."""
+
+    callback_url: str | None = None
+    events: Sequence[str] | None = None
+    metadata: Mapping[str, str] | None = None
+    paused: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +104,7 @@ class SubscriptionService:
         """Return one of the tenant's subscriptions, or raise `NoSuch`."""
         found = await self._subscriptions.get(subscription_id)
         if found is None or found.tenant_id != tenant.id:
-            raise NoSuch("There is no such subscription.")
+            raise NoSuch(_NO_SUCH)
         return found
 
     async def page(
@@ -102,6 +120,25 @@ class SubscriptionService:
         if call_sid is not None:
             named("call_sid", check_call_sid, call_sid)
         return await self._subscriptions.page(tenant.id, limit=limit, before=before, call_sid=call_sid, status=status)
+
+    async def change(self, tenant: Tenant, subscription_id: str, wanted: WantedChange) -> Subscription:
+        """Change one of the tenant's subscriptions, and return it; raises `NoSuch` or `Conflict`."""
+        change = self._check_change(wanted)
+        found = await self.get(tenant, subscription_id)
+        if wanted == WantedChange():
+            return found
+        changed = await self._subscriptions.change(found, change)
+        match changed:
+            case Changed.NOT_THERE:
+                raise NoSuch(_NO_SUCH)
+            case Changed.DONE | Changed.DONE_WITH_MORE:
+                about = {"subscription_id": found.id, "tenant_id": tenant.id, "fields": _said(wanted)}
+                log.info("subscription changed", extra=about)
+            case _:
+                raise Conflict(_REFUSALS[changed])
+        if changed is Changed.DONE_WITH_MORE:
+            self._deliver_bell.ring(self._subscriptions.partition_of_call(found.call.call_sid).number)
+        return await self.get(tenant, subscription_id)
 
     async def cancel(self, tenant: Tenant, subscription_id: str) -> None:
         """Cancel one of the tenant's subscriptions; one that was cancelled before stays as it is."""
@@ -126,6 +163,19 @@ class SubscriptionService:
             secret=wanted.secret,
             headers=named("headers", check_headers, wanted.headers),
         )
+
+    def _check_change(self, wanted: WantedChange) -> SubscriptionChange:
+        url, events, metadata = wanted.callback_url, wanted.events, wanted.metadata
+        return SubscriptionChange(
+            None if url is None else named("callback_url", check_callback_url, url, self._callback_rules),
+            None if events is None else named("events", event_filter, events),
+            None if metadata is None else named("metadata", check_metadata, metadata),
+            wanted.paused,
+        )
+
+
+def _said(wanted: WantedChange) -> list[str]:
+    return [one.name for one in fields(wanted) if getattr(wanted, one.name) is not None]
 
 
 def _name(field_name: str, given: str | None, default: str) -> str:

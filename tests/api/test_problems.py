@@ -40,7 +40,7 @@ async def test_an_address_where_nothing_is(api: httpx.AsyncClient, path: str) ->
     ("method", "path", "allowed"),
     [
         ("PUT", SUBSCRIPTIONS, {"GET", "POST"}),
-        ("POST", f"{SUBSCRIPTIONS}/sub_1", {"GET", "DELETE"}),
+        ("POST", f"{SUBSCRIPTIONS}/sub_1", {"GET", "PATCH", "DELETE"}),
         ("DELETE", TENANTS, {"GET", "POST"}),
         ("POST", "/healthz", {"GET"}),
         ("POST", "/docs", {"GET"}),

@@ -1,6 +1,6 @@
 """Subscriptions."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -61,6 +61,44 @@ class NewSubscription(BaseModel):
     )
 
 
+class SubscriptionChange(BaseModel):
+    """What to change of a subscription; a field that is left out stays as it is, and none can be null."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"metadata": {"deal": "4711", "stage": "won"}}, {"paused": True}]},
+    )
+
+    # Fields that may be left out and not be null. What the factories make is never looked at (see `said`), and a
+    # factory, unlike a default, does not show in the document.
+    callback_url: str = Field(
+        default_factory=str,
+        description="Where the events not delivered yet are POSTed.",
+        examples=[EXAMPLE_URL],
+    )
+    events: list[str] = Field(
+        default_factory=list,
+        min_length=1,
+        max_length=MAX_EVENTS,
+        description="Which events to send of those not delivered yet: event types, `call.*` or `final`.",
+        examples=[["final"]],
+    )
+    metadata: dict[str, str] = Field(
+        default_factory=dict,
+        description="All of the metadata, not a part of it. Events that the call has had by now keep what they had.",
+    )
+    paused: bool = Field(
+        default_factory=bool,
+        description="Whether to send nothing for the time being. Events are kept and sent, in order, once this is "
+        "false again.",
+    )
+
+    def said(self) -> dict[str, Any]:
+        """Return the fields that were given."""
+        return self.model_dump(exclude_unset=True)
+
+
 class Subscription(BaseModel):
     """A subscription."""
 
@@ -76,8 +114,8 @@ class Subscription(BaseModel):
     metadata: dict[str, str]
     headers: dict[str, str] = Field(description="The names of the extra headers; their values are masked.")
     status: SubscriptionStatus = Field(
-        description="`active`; `completed` once the call's final event is known; `cancelled` when it was deleted; "
-        "`disabled` when its receiver answered 410; `paused`.",
+        description="`active`; `completed` once the call's final event is known; `paused` until it is resumed, "
+        "whatever becomes of the call; `cancelled` when it was deleted; `disabled` when its receiver answered 410.",
     )
     final_event: str | None = Field(description="The type of the call's final event.", examples=["call.completed"])
     created_at: Timestamp
