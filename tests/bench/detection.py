@@ -11,9 +11,10 @@ import asyncio
 import random
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import click
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,6 +24,10 @@ from starlette.routing import Route
 from tests.bench.stack import Stack, running
 from tests.servers import serve
 
+_RUNS = 3
+_CALLS = 200
+# The vendor's shortest pace; and one at which the wait for the poll hides little of the rest.
+_INTERVALS = (2.0, 0.4)
 _SPREAD_SECONDS = 4.0
 _PATIENCE_SECONDS = 60.0
 
@@ -67,6 +72,32 @@ async def measure(calls: int, interval: float, seed: int) -> Detection:
             await expected.wait()
         truth = await stack.truth(client)
     return _evaluate(calls, interval, truth, registered, arrivals)
+
+
+def report() -> list[dict[str, Any]]:
+    """Measure several times, print the medians, and return the rows."""
+    rows = [asyncio.run(measure(_CALLS, interval, seed)) for interval in _INTERVALS for seed in range(_RUNS)]
+    click.echo(
+        f"Lateness of events at {_CALLS} live calls, one poll and one deliver worker, ms; median of {_RUNS} runs"
+    )
+    click.echo("  excess: arrival - true transition - half the interval; reaction: from the poll that could see it")
+    click.echo(f"{'interval':>9} {'events':>7} {'missing':>8} {'excess p50':>11} {'p99':>7} {'mean':>7}", nl=False)
+    click.echo(f" {'reaction p50':>13} {'p99':>7}   spread of excess p50")
+    for interval in _INTERVALS:
+        _print([row for row in rows if row.interval == interval])
+    return [asdict(row) for row in rows]
+
+
+def _print(runs: list[Detection]) -> None:
+    def ms(name: str) -> str:
+        return f"{statistics.median(getattr(run, name) for run in runs) * 1000:.0f}"
+
+    low, high = (f(run.excess_p50 for run in runs) * 1000 for f in (min, max))
+    events, missing = sum(run.transitions for run in runs), sum(run.missing for run in runs)
+    click.echo(
+        f"{runs[0].interval:>8}s {events:>7} {missing:>8} {ms('excess_p50'):>11} {ms('excess_p99'):>7}"
+        f" {ms('excess_mean'):>7} {ms('reaction_p50'):>13} {ms('reaction_p99'):>7}   {low:.0f}..{high:.0f}",
+    )
 
 
 async def _place_calls(
