@@ -3,27 +3,35 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# `make contract` has an environment of its own: its tools bring more packages than all else together.
+CONTRACT_VENV := .venv-contract
+CONTRACT_STAMP := $(CONTRACT_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt bench lock clean
+.PHONY: help setup run test contract lint fmt bench lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment from the lock file
 
-$(STAMP): requirements-dev.lock pyproject.toml
+$(STAMP): requirements-dev.lock
+$(CONTRACT_STAMP): requirements-contract.lock
+$(STAMP) $(CONTRACT_STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Ringback needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 setup")'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(filter %.lock,$^)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: $(STAMP) ## Run everything here: Redis, simulator, API, workers and a listener, until Ctrl-C
 	@exec $(BIN)/ringback dev
 
 test: $(STAMP) ## Run the whole test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+contract: $(CONTRACT_STAMP) ## Check the running API against its own document: schemathesis, and a generated client
+	$(CONTRACT_VENV)/bin/python -m pytest -q -rP tests/contract
 
 lint: $(STAMP) ## Check style, types and layers
 	$(BIN)/ruff check .
@@ -38,9 +46,10 @@ fmt: $(STAMP) ## Rewrite the sources in the house style
 bench: $(STAMP) ## Measure, and print a table (also written to bench-results/)
 	$(BIN)/python -m tests.bench
 
-lock: ## Renew both lock files (needs uv)
+lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --no-emit-package ringback pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra contract --no-emit-package ringback --constraints requirements-dev.lock pyproject.toml -o requirements-contract.lock
 
 clean: ## Remove the environment, caches and the data of `make run`
-	rm -rf $(VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
+	rm -rf $(VENV) $(CONTRACT_VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results

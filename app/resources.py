@@ -1,7 +1,7 @@
 """The only wiring: everything a process holds open, made from its settings and closed in reverse."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,24 +10,43 @@ from arq.connections import ArqRedis
 from app.domain.breaker import cooldowns
 from app.domain.callback_url import CallbackUrlRules
 from app.outbound.callback import CallbackClient
+from app.outbound.upstream import open_upstream
 from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, open_queue
 from app.service import Service
 from app.service.callbacks import CallbackService
 from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
+from app.service.export import ExportService
+from app.service.mirror import MirrorService
+from app.service.read_through import ReadThrough
+from app.service.reencryption import ReencryptionService
+from app.service.registrations import RegistrationService
+from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
 from app.settings import Settings
+from app.store.api_keys import ApiKeyStore
 from app.store.breakers import BreakerStore
+from app.store.call_pages import CallPages
 from app.store.connection import Ledger
+from app.store.connectors import ConnectorStore
 from app.store.deliveries import DeliveryStore
 from app.store.delivery_pages import DeliveryPages
 from app.store.delivery_records import QueueStore
+from app.store.departures import Departures
+from app.store.once import OnceStore
 from app.store.redelivery import RedeliveryStore
+from app.store.registrations import RegistrationStore
+from app.store.sealed import SealedStore
+from app.store.signing_secrets import SigningSecretStore
 from app.store.subscriptions import SubscriptionStore
+from app.store.tenant_records import TenantRecords
 from app.store.tenants import TenantStore
 from app.store.vault import Vault
 from app.store.watches import WatchStore
+
+# Requests of one process to the upstream about calls that nobody follows, at once: anybody may cause them.
+_MOST_READ_THROUGH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +58,12 @@ class Resources:
     queue: ArqRedis
     watches: WatchStore
     subscriptions: SubscriptionStore
+    registrations: RegistrationStore
     deliveries: DeliveryStore
     tenants: TenantStore
+    api_keys: ApiKeyStore
+    once: OnceStore
+    signing_secrets: SigningSecretStore
     breakers: BreakerStore
     callbacks: CallbackClient
     poll_doorbell: Doorbell
@@ -63,9 +86,16 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(deliver_doorbell.aclose)
         callbacks = await stack.enter_async_context(open_callbacks(settings))
         lifetime = settings.watch_max_seconds + settings.retention_seconds
-        subscriptions = SubscriptionStore(ledger, vault, settings.partitions, lifetime)
+        subscriptions = SubscriptionStore(ledger, vault, settings.partitions)
+        registrations = RegistrationStore(ledger, vault, settings.partitions, lifetime)
         watches = WatchStore(ledger, vault, settings.retention_seconds)
-        tenants = TenantStore(ledger, vault)
+        call_pages = CallPages(ledger, watches, settings.partitions)
+        connectors = ConnectorStore(ledger, watches, settings.partitions)
+        read_through = await stack.enter_async_context(_read_through(settings, ledger))
+        tenant_records = TenantRecords(vault)
+        tenants = TenantStore(ledger, tenant_records)
+        api_keys = ApiKeyStore(ledger, tenant_records)
+        signing_secrets = SigningSecretStore(ledger, vault)
         breakers = BreakerStore(ledger, cooldowns(settings.delivery_retry_seconds), settings.delivery_timeout_seconds)
         yield Resources(
             settings=settings,
@@ -73,27 +103,64 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             queue=queue,
             watches=watches,
             subscriptions=subscriptions,
+            registrations=registrations,
             deliveries=DeliveryStore(ledger, subscriptions, lifetime),
             tenants=tenants,
+            api_keys=api_keys,
+            once=OnceStore(ledger),
+            signing_secrets=signing_secrets,
             breakers=breakers,
             callbacks=callbacks,
             poll_doorbell=poll_doorbell,
             deliver_doorbell=deliver_doorbell,
             service=Service(
-                subscriptions=SubscriptionService(
-                    subscriptions=subscriptions,
+                registrations=RegistrationService(
+                    registrations=registrations,
+                    connectors=connectors,
                     poll_bell=poll_doorbell,
                     deliver_bell=deliver_doorbell,
                     callback_rules=callback_url_rules(settings),
                 ),
-                calls=CallService(subscriptions=subscriptions, watches=watches),
+                subscriptions=SubscriptionService(
+                    subscriptions=subscriptions,
+                    deliver_bell=deliver_doorbell,
+                    callback_rules=callback_url_rules(settings),
+                ),
+                calls=CallService(subscriptions=subscriptions, watches=watches, pages=call_pages),
+                exports=ExportService(pages=call_pages, clock=ledger.clock),
+                mirror=MirrorService(connectors=connectors, read_through=read_through),
                 deliveries=_delivery_service(settings, ledger, breakers, deliver_doorbell),
-                tenants=TenantService(tenants),
+                tenants=TenantService(
+                    tenants=tenants,
+                    api_keys=api_keys,
+                    departures=Departures(ledger, subscriptions, settings.partitions),
+                    connectors=connectors,
+                ),
+                signing_secrets=SigningSecretService(signing_secrets, ledger.clock),
+                reencryption=ReencryptionService(SealedStore(ledger, vault)),
                 callbacks=CallbackService(
                     callbacks=callbacks, callback_rules=callback_url_rules(settings), clock=ledger.clock
                 ),
             ),
         )
+
+
+@asynccontextmanager
+async def _read_through(settings: Settings, ledger: Ledger) -> AsyncIterator[ReadThrough | None]:
+    """Open what asks the upstream about calls that nobody follows, or nothing where that is not wanted."""
+    if not settings.mirror_read_through:
+        yield None
+        return
+    async with (
+        open_upstream(
+            settings.upstream_base_url,
+            timeout_seconds=settings.upstream_timeout_seconds,
+            max_connections=_MOST_READ_THROUGH,
+            now=ledger.clock.now,
+        ) as upstream,
+        aclosing(ReadThrough(upstream.relay, _MOST_READ_THROUGH)) as read_through,
+    ):
+        yield read_through
 
 
 def _delivery_service(

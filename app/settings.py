@@ -29,7 +29,13 @@ _PROXY = re.compile(
     r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?"
 )
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# As a browser writes it: in lower case, without a default port and without a slash at the end.
+_ORIGIN = re.compile(
+    r"(?:https://(?!.*:443$)|http://(?!.*:80$))(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
+)
+
+# A year is longer than anything here is meant to last, and short enough to count with.
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Texts = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -81,6 +87,13 @@ class Settings(BaseSettings):
     upstream_max_rps: float = Field(0.0, ge=0)
     """Polls per second and worker at most; 0 is no bound."""
 
+    cors_origins: Texts = ()
+    """Origins whose scripts may call the API from a browser, such as https://console.example.com. None by default: an
+    API key does not belong into a browser."""
+    mirror_read_through: bool = False
+    """Whether the mirror asks the upstream about calls that nobody follows. Whoever can reach the mirror can then cause
+    requests to the upstream, up to 20 at once for each API process."""
+
     delivery_timeout_seconds: Seconds = 15.0
     """For one attempt, from connecting to the end of the receiver's answer."""
     delivery_retry_seconds: Annotated[tuple[Seconds, ...], NoDecode] = (
@@ -102,7 +115,7 @@ class Settings(BaseSettings):
     worker_port: int = Field(8080, ge=0, le=MAX_PORT)
     """The port for the same; 0 is none at all."""
 
-    @field_validator("encryption_keys", "callback_ports", "delivery_retry_seconds", mode="before")
+    @field_validator("encryption_keys", "callback_ports", "cors_origins", "delivery_retry_seconds", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -131,6 +144,13 @@ class Settings(BaseSettings):
         if not ports or not all(port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT for port in numbers):
             raise ValueError("is '*' or a comma-separated list of ports from 1 to 65535")
         return ports
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("is a comma-separated list of origins as browsers write them: https://console.example.com")
+        return origins
 
     @field_validator("callback_trust_roots")
     @classmethod
@@ -228,7 +248,10 @@ def load_settings(role: Role, **overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise SystemExit(f"ringback: {_describe(error.errors()[0])}") from None
-    for name, what in _REQUIRED[role].items():
+    required = dict(_REQUIRED[role])
+    if role == "api" and settings.mirror_read_through:
+        required["upstream_base_url"] = f"the platform's address, which {PREFIX}MIRROR_READ_THROUGH needs"
+    for name, what in required.items():
         value = getattr(settings, name)
         if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
             raise SystemExit(f"ringback: {PREFIX}{name.upper()} is missing: set it to {what}.")

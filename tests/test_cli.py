@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from app.dev.embedded_redis import free_port
 from app.resources import Resources
+from app.store.api_keys import Admitted
 from tests.conftest import ADMIN_KEY, ENCRYPTION_KEY
 
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -134,10 +135,11 @@ async def test_a_new_tenant_is_shown_once_and_its_key_works(given: str, resource
     created = json.loads(outcome.stdout)
     assert list(created) == ["id", "name", "api_key", "signing_secret"]
     assert "connector-1" not in outcome.stdout + outcome.stderr
-    tenant = await resources.tenants.authenticate(created["api_key"])
-    assert tenant is not None
+    admitted = await resources.api_keys.authenticate(created["api_key"])
+    assert isinstance(admitted, Admitted)
+    tenant = admitted.tenant
     assert (tenant.id, tenant.name, tenant.connector_id) == (created["id"], "CRM", "connector-1")
-    assert tenant.signing_secrets == (created["signing_secret"],)
+    assert [one.secret for one in tenant.signing_secrets] == [created["signing_secret"]]
 
 
 def test_a_tenant_that_upstream_could_not_have_is_refused(redis_url: str) -> None:

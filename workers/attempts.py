@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from app.domain.echoes import without_echoes
 from app.domain.event import event_id, payload
 from app.domain.retry import AttemptResult, Responded, Unreachable
 from app.domain.retry_after import retry_after_seconds
@@ -66,6 +67,9 @@ class Attempts:
         headers = {**destination.headers, "content-type": "application/json", **signed}
         exchange = await self._callbacks.post(destination.callback_url, headers, body)
         metrics.ATTEMPT_SECONDS.observe(exchange.duration_seconds)
+        if destination.headers and isinstance(exchange, Answer):
+            kept = without_echoes(exchange.body, destination.headers.values(), truncated=exchange.truncated)
+            exchange = replace(exchange, body=kept)
         return Attempt(pending, self._clock.now(), exchange, self._result(exchange))
 
     def _result(self, exchange: Exchange) -> AttemptResult:

@@ -29,7 +29,7 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedOutb
             places=settings.delivery_max_connections,
             places_each=settings.delivery_max_per_destination,
         ),
-        keys=SigningKeys(resources.tenants, clock),
+        keys=SigningKeys(resources.signing_secrets, clock),
         clock=clock,
         doorbell=resources.deliver_doorbell,
         schedule=settings.delivery_retry_seconds,

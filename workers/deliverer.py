@@ -19,7 +19,7 @@ from app.telemetry import metrics
 from workers.attempts import Attempts
 from workers.batching import Batcher
 from workers.claims import LEASE_MARGIN_SECONDS, Work
-from workers.destinations import Destinations
+from workers.destinations import Destinations, Target
 from workers.signing_keys import SigningKeys
 from workers.turn import Desk, Rules, Turn
 
@@ -29,6 +29,12 @@ _EVENTS_EACH = 10
 # has seen it.
 _PATIENCE_SECONDS = 86400.0
 _JITTER = 1.2
+
+# A claim that was held for longer, until it was due or for a place, is looked at again before anything is sent: its
+# subscription may have been cancelled, paused or changed. It is a round trip, and most claims are acted on at once.
+_HELD_SECONDS = 0.02
+# After these somebody has something to do now that this worker does not go on with.
+_DUE_NOW = (Recorded.STALE, Recorded.DUE_ANEW)
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +72,7 @@ class Deliverer:
         self._rules = Rules(schedule, timeout_seconds + LEASE_MARGIN_SECONDS, patience)
         self._winding_down = False
         self._records: Batcher[Settlement, Recorded] = Batcher(deliveries.settle, LEASE_MARGIN_SECONDS)
+        self._looks: Batcher[ClaimedOutbox, bool] = Batcher(deliveries.still_stand, LEASE_MARGIN_SECONDS)
 
     def work(self, *, places: int, horizon_seconds: float) -> Work[ClaimedOutbox]:
         """Describe this work to a claim loop."""
@@ -87,7 +94,7 @@ class Deliverer:
             self._timeout_seconds,
             places,
             wind_down=self.wind_down,
-            place=lambda claim: self._destinations.place(claim.destination.callback_url),
+            place=lambda claim: self._destinations.place(Target.of(claim)),
             put_off=self.put_off,
         )
 
@@ -101,12 +108,16 @@ class Deliverer:
         Returns when the one that did not is to be tried again, 0 when there is none.
         """
         try:
-            return await self._turn(partition, claim).take()
+            turn = self._turn(partition, claim)
+            if self._clock.now() - claim.claimed_at > _HELD_SECONDS and not await self._looks.submit(partition, claim):
+                return await turn.let_go()
+            return await turn.take()
         except StoreUnavailable as error:
             return _unrecorded(claim, error)
         except NothingSigns as error:
             about = {"tenant_id": claim.tenant_id, "subscription_id": claim.subscription_id}
-            log.error(str(error), extra=about)  # noqa: TRY400 -- it says it all
+            # To be expected while a tenant is being deleted; what is claimed here is cancelled next.
+            log.warning(str(error), extra=about)
             return 0.0
 
     async def put_off(self, partition: Partition, claim: ClaimedOutbox, refused: Refused) -> float:
@@ -140,14 +151,15 @@ class Deliverer:
         recorded = await self._records.submit(partition, settlement)
         if recorded is Recorded.STALE:
             metrics.STALE.labels("deliver").inc()
-        elif recorded is Recorded.DONE_WITH_MORE and not settlement.lease_seconds:
+        if recorded in _DUE_NOW or (recorded is Recorded.DONE_WITH_MORE and not settlement.lease_seconds):
             self._doorbell.ring(partition.number)
         return recorded
 
-    async def _end(self, claim: ClaimedOutbox, attempt: LoggedAttempt) -> None:
+    async def _end(self, claim: ClaimedOutbox, attempt: LoggedAttempt) -> bool:
         subscription = await self._subscriptions.get(claim.subscription_id)
-        if subscription:
-            await self._subscriptions.end(subscription, SubscriptionStatus.DISABLED, attempt.pack())
+        return subscription is not None and await self._subscriptions.end(
+            subscription, SubscriptionStatus.DISABLED, attempt.pack(), unless_changed_since=claim.changed
+        )
 
 
 def _unrecorded(claim: ClaimedOutbox, error: StoreUnavailable) -> float:

@@ -14,7 +14,7 @@ from app.domain.retry import Delivered, Gone, RetryAt, Suspect, Verdict, judge
 from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, PendingEvent, SettledAs, Settlement
 from app.store.watches import Recorded
 from workers.attempts import Attempt, Attempts, tell
-from workers.destinations import Destinations
+from workers.destinations import Destinations, Target
 
 # What is logged in place of an attempt that was not made, since it would have been in vain.
 DESTINATION_DOWN = "destination_down"
@@ -41,7 +41,7 @@ class Desk:
     attempts: Attempts
     destinations: Destinations
     settle: Callable[[Settlement], Awaitable[Recorded]]
-    end: Callable[[LoggedAttempt], Awaitable[None]]
+    end: Callable[[LoggedAttempt], Awaitable[bool]]
     winding_down: Callable[[], bool]
     now: Callable[[], float]
     keys: Callable[[], Awaitable[Sequence[bytes]]]
@@ -68,7 +68,7 @@ class Turn:
         self._claim = claim
         self._desk = desk
         self._rules = rules
-        self._url = claim.destination.callback_url
+        self._target = Target.of(claim)
         self._wanted = [one for one in claim.events if claim.destination.events.wants(one.event.type)]
         self._cursor = claim.cursor
         self._failures = claim.failures
@@ -85,6 +85,12 @@ class Turn:
             step = await self._step(step.place)
         return step.again_at
 
+    async def let_go(self) -> float:
+        """Have it claimed anew, because the subscription has changed since it was claimed; returns when that is."""
+        now = self._desk.now()
+        await self._desk.settle(self._settlement(self._claim.events[0].sequence, "wait", retry_at=now))
+        return now
+
     async def put_off(self, refused: Refused, place: int = 0) -> float:
         """Attempt nothing before the destination may be tried again; give up what has waited for it too long."""
         if not self._wanted:
@@ -95,16 +101,16 @@ class Turn:
             given_up = LoggedAttempt(pending.sequence, now, 0, DESTINATION_DOWN, 0, b"", "failed")
             tell(self._claim, pending, given_up)
             await self._desk.settle(
-                self._settlement(pending.sequence, "fail", given_up, cursor_after=self._after(place)),
+                self._settlement(pending.sequence, "fail", given_up, retry_at=now, cursor_after=self._after(place)),
             )
             return 0.0
-        again_at = self._desk.destinations.spread(self._url, refused)
+        again_at = self._desk.destinations.spread(self._target, refused)
         await self._desk.settle(self._settlement(pending.sequence, "wait", retry_at=again_at))
         return again_at
 
     async def _step(self, place: int) -> _GoOn | _Over:
         """Attempt the head, which is at this place."""
-        admission = await self._desk.destinations.admission(self._url)
+        admission = await self._desk.destinations.admission(self._target)
         if isinstance(admission, Refused):
             return _Over(await self.put_off(admission, place))
         attempt = await self._attempt(self._wanted[place], probe=admission.probe)
@@ -124,7 +130,7 @@ class Turn:
 
     async def _attempt(self, pending: PendingEvent, *, probe: bool) -> Attempt:
         attempt = await self._desk.attempts.make(self._claim, pending, await self._desk.keys())
-        await self._desk.destinations.report(self._url, attempt.result, probe=probe)
+        await self._desk.destinations.report(self._target, attempt.result, probe=probe)
         return attempt
 
     async def _failed(self, place: int, attempt: Attempt, verdict: Verdict) -> _Over:
@@ -138,10 +144,13 @@ class Turn:
                 await self._desk.settle(self._settlement(sequence, kind, self._told(attempt, "retry"), retry_at=at))
                 return _Over(at)
             case Gone():
-                await self._desk.end(self._told(attempt, "gone"))
+                if not await self._desk.end(self._told(attempt, "gone")):
+                    return _Over(await self.let_go())
             case _:
                 told = self._told(attempt, "failed")
-                await self._desk.settle(self._settlement(sequence, "fail", told, cursor_after=self._after(place)))
+                await self._desk.settle(
+                    self._settlement(sequence, "fail", told, retry_at=told.at, cursor_after=self._after(place)),
+                )
         return _Over()
 
     def _may_be_passed(self, place: int, verdict: Suspect) -> bool:
@@ -196,7 +205,7 @@ class Turn:
             passed=passed,
             lease_seconds=self._rules.lease_seconds if goes_on else 0.0,
         )
-        # Without more, the subscription was paused or has ended meanwhile.
+        # Else the subscription was changed, paused or has ended meanwhile.
         if await self._desk.settle(settlement) is not Recorded.DONE_WITH_MORE or not goes_on:
             return _Over(retry_at)
         self._cursor, self._failures, self._due_at = after, 0, 0.0
@@ -235,6 +244,7 @@ class Turn:
             cursor_after=cursor_after,
             passed=passed,
             lease_seconds=lease_seconds,
+            changed=self._claim.changed,
         )
 
 

@@ -9,6 +9,7 @@ from app.api.deps import ServiceDep, TenantDep, require_json_if_any, tenant_of
 from app.api.paging import PageQuery, read_cursor, write_cursor
 from app.api.problems import documented
 from app.api.schemas import delivery as schemas
+from app.api.schemas.common import CallSid
 from app.api.times import read_time
 from app.domain.delivery import DeliveryStatus
 from app.domain.timestamps import format_unix
@@ -27,8 +28,12 @@ _Id = Annotated[str, Path(description="The delivery's id.", examples=["dlv_0c1m8
 class DeliveryQuery(PageQuery):
     """Which deliveries to list."""
 
-    subscription_id: str | None = Field(None, description="Those of this subscription only.")
-    call_sid: str | None = Field(None, description="Those of this call only.")
+    subscription_id: str | None = Field(
+        None,
+        description="Those of this subscription only.",
+        json_schema_extra={"pattern": "^sub_[0-9a-hjkmnp-tv-z]{22}$"},
+    )
+    call_sid: CallSid | None = Field(None, description="Those of this call only.")
     status: DeliveryStatus | None = Field(None, description="Those of this status only.")
 
 
@@ -51,6 +56,34 @@ async def list_deliveries(
     )
 
 
+@router.post(
+    "/retry",
+    status_code=202,
+    dependencies=[Depends(require_json_if_any)],
+    responses=documented(400, 413, 415, 422),
+)
+async def retry_failed_deliveries(
+    service: ServiceDep,
+    tenant: TenantDep,
+    which: schemas.FailedDeliveries | None = None,
+) -> schemas.Requeued:
+    """Try again everything that was last attempted in a range of time and given up, with the whole schedule before it.
+
+    The failed deliveries of a subscription go out in order if no event behind them has arrived; else each
+    goes on its own, and they are begun in order, a second apart. A request takes 10,000 of them, the
+    oldest first; `next_since` says where to go on if there are more. Those of subscriptions that were deleted or
+    disabled stay failed and are not counted.
+    """
+    wanted = which or schemas.FailedDeliveries(since=None, until=None)
+    retried = await service.deliveries.retry_failed(
+        tenant, read_time("since", wanted.since), read_time("until", wanted.until)
+    )
+    return schemas.Requeued(
+        queued=retried.queued,
+        next_since=format_unix(retried.next_since) if retried.next_since is not None else None,
+    )
+
+
 @router.get("/{delivery_id}", responses=documented(404))
 async def get_delivery(delivery_id: _Id, service: ServiceDep, tenant: TenantDep) -> schemas.DeliveryWithAttempts:
     """Return a delivery with its attempts."""
@@ -67,31 +100,3 @@ async def retry_delivery(delivery_id: _Id, service: ServiceDep, tenant: TenantDe
     is paused it waits until that is resumed. Of a subscription that was deleted or disabled nothing can be sent: 409.
     """
     return schemas.Delivery.of(await service.deliveries.retry(tenant, delivery_id))
-
-
-@router.post(
-    "/retry",
-    status_code=202,
-    dependencies=[Depends(require_json_if_any)],
-    responses=documented(400, 413, 415, 422),
-)
-async def retry_failed_deliveries(
-    service: ServiceDep,
-    tenant: TenantDep,
-    which: schemas.FailedDeliveries | None = None,
-) -> schemas.Requeued:
-    """Try again everything that was given up in a range of time, with the whole schedule before it.
-
-    The failed deliveries of a subscription go out in order if no event behind them has arrived; else each
-    goes on its own, and they are begun in order, a second apart. A request takes 10,000 of them, the
-    oldest first; `next_since` says where to go on if there are more. Those of subscriptions that were deleted or
-    disabled stay failed and are not counted.
-    """
-    wanted = which or schemas.FailedDeliveries(since=None, until=None)
-    retried = await service.deliveries.retry_failed(
-        tenant, read_time("since", wanted.since), read_time("until", wanted.until)
-    )
-    return schemas.Requeued(
-        queued=retried.queued,
-        next_since=format_unix(retried.next_since) if retried.next_since is not None else None,
-    )

@@ -1,13 +1,14 @@
 """What every request passes: its id, and the bound on its body."""
 
+import os
 import re
-import uuid
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import REQUEST_ID_HEADER, BodyTooLarge, problem
 
+_HEADER = REQUEST_ID_HEADER.encode()
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -21,35 +22,38 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        named = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = named if _USABLE_ID.fullmatch(named) else uuid.uuid4().hex
+        named = _header(scope, _HEADER)
+        request_id = named if _USABLE_ID.fullmatch(named) else os.urandom(16).hex()
+        header = (_HEADER, request_id.encode())
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                message["headers"] = [*(one for one in message["headers"] if one[0] != _HEADER), header]
             await send(message)
 
         await self._app(scope, receive, send_with_id)
 
 
 class BodyLimit:
-    """Reads no more of a body than `limit` bytes, whatever length it declares.
+    """Reads no more of a body than `limit` bytes, whatever length it declares; `larger` are other bounds by path.
 
     Starlette's own limit would answer in plain text.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._limit:
-            refusal = BodyTooLarge(self._limit)
+        limit = self._larger.get(scope["path"].removeprefix(scope.get("root_path", "")), self._limit)
+        declared = _header(scope, b"content-length")
+        if declared.isdecimal() and int(declared) > limit:
+            refusal = BodyTooLarge(limit)
             await problem(refusal.status_code, refusal.detail)(scope, receive, send)
             return
         read = 0
@@ -58,8 +62,16 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._limit:
-                raise BodyTooLarge(self._limit)
+            if read > limit:
+                raise BodyTooLarge(limit)
             return message
 
         await self._app(scope, receive_bounded, send)
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """Return a header's value, empty when there is none; `name` in lower case, as a server hands them over."""
+    for one, value in scope["headers"]:
+        if one == name:
+            return str(value, "latin-1")
+    return ""

@@ -18,7 +18,9 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many items to return at most.")
-    cursor: str | None = Field(None, description="The `next_cursor` of the page before.")
+    cursor: str | None = Field(
+        None, description="The `next_cursor` of the page before.", json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"}
+    )
 
 
 def write_cursor(place: str) -> str | None:

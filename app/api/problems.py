@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as RoutingError
 from starlette.responses import Response
 
+from app.api.rate_limits import rate_limit_headers
 from app.domain.errors import RingbackError
 from app.service.errors import Conflict, InvalidField, NoSuch, TooManyRequests
 from app.store.connection import StoreUnavailable, WrongPartitions
@@ -29,6 +30,10 @@ class Unauthorized(RingbackError):
     """No key, or not the right one."""
 
 
+class BadHeader(RingbackError):
+    """A header of the request that cannot be read."""
+
+
 class UnsupportedBody(RingbackError):
     """A body that does not say that it is JSON."""
 
@@ -41,6 +46,7 @@ class BodyTooLarge(HTTPException):
 
 
 _STATUSES: dict[type[Exception], int] = {
+    BadHeader: 400,
     Unauthorized: 401,
     NoSuch: 404,
     Conflict: 409,
@@ -112,7 +118,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def located(what: str) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that answers 201 and says where the new thing is."""
-    headers = {"Location": {"description": "Its address.", "schema": {"type": "string"}}}
+    headers = {"Location": {"description": "Its address.", "required": True, "schema": {"type": "string"}}}
     return {201: {"description": what, "headers": headers}}
 
 
@@ -167,7 +173,8 @@ async def answer(request: Request, error: Exception) -> Response:
             extra={"request_id": request_id, "reason": str(error) if isinstance(error, RingbackError) else ""},
         )
     # The outermost answers pass no middleware of ours.
-    headers = {REQUEST_ID_HEADER: request_id} if status == _INTERNAL and request_id else None
+    passed_by = {REQUEST_ID_HEADER: request_id} if request_id else {}
+    headers = {**passed_by, **rate_limit_headers(request.scope)} if status == _INTERNAL else None
     return problem(status, _DISCREET.get(status, str(error)), headers=headers)
 
 

@@ -3,15 +3,18 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
-from app.api.deps import ServiceDep, TenantDep, require_json, tenant_of
+from app.api import idempotency
+from app.api.deps import ServiceDep, TenantDep, asking_tenant, require_json, service_of, tenant_of
 from app.api.paging import PageQuery, read_cursor, write_cursor
 from app.api.problems import documented, located
 from app.api.schemas import subscription as schemas
+from app.api.schemas.common import CallSid
+from app.api.schemas.subscription import wanted_subscription
 from app.domain.subscription import SubscriptionStatus
-from app.service.subscriptions import WantedChange, WantedSubscription
+from app.service.subscriptions import WantedChange
 
 router = APIRouter(
     prefix="/v1/subscriptions",
@@ -27,13 +30,14 @@ _Id = Annotated[str, Path(description="The subscription's id.", examples=["sub_0
 class SubscriptionQuery(PageQuery):
     """Which subscriptions to list."""
 
-    call_sid: str | None = Field(None, description="Those of this call only.")
+    call_sid: CallSid | None = Field(None, description="Those of this call only.")
     status: SubscriptionStatus | None = Field(None, description="Those of this status only.")
 
 
 @router.post(
     "",
     status_code=201,
+    response_model=schemas.Subscription,
     dependencies=[Depends(require_json)],
     responses={
         **located("The new subscription."),
@@ -41,29 +45,27 @@ class SubscriptionQuery(PageQuery):
             "model": schemas.Subscription,
             "description": "This call and URL are subscribed to already: the subscription that is there, unchanged.",
         },
-        **documented(400, 413, 415, 422),
+        **documented(400, 409, 413, 415, 422, 429),
     },
+    openapi_extra=idempotency.DOCUMENTED,
 )
-async def subscribe(
-    wanted: schemas.NewSubscription,
-    response: Response,
-    service: ServiceDep,
-    tenant: TenantDep,
-) -> schemas.Subscription:
+async def subscribe(request: Request, wanted: schemas.NewSubscription) -> Response:
     """Have a call's events sent to a URL, from the call's first event on.
 
     The same call and URL again answers 200 with the subscription that is there; what else is asked for then is
     not looked at. A subscription that was deleted or disabled is not there any more: a new one is made. A call
     that has ended and is still kept sends the events it had.
     """
-    registered = await service.subscriptions.register(
-        tenant, WantedSubscription(**wanted.model_dump(exclude_none=True))
-    )
-    if registered.created:
-        response.headers["Location"] = f"{router.prefix}/{registered.subscription.id}"
-    else:
-        response.status_code = 200
-    return schemas.Subscription.of(registered.subscription)
+
+    async def register() -> Response:
+        service = await service_of(request)
+        registered = await service.registrations.register(asking_tenant(request), wanted_subscription(wanted))
+        shown = schemas.Subscription.of(registered.subscription)
+        headers = {"Location": f"{router.prefix}/{shown.id}"} if registered.created else None
+        return Response(shown.model_dump_json(), 201 if registered.created else 200, headers, "application/json")
+
+    once = await idempotency.once_of(request)
+    return await once.do(register)
 
 
 @router.get("", responses=documented(422))

@@ -1,9 +1,10 @@
 """The circuit breaker of a destination: what counts against it, when it opens and for how long.
 
-A destination is a scheme, a host and a port, whoever's subscriptions lead there. Its breaker is *closed* while
-deliveries go out, *open* after some failures in a row, when deliveries wait and none is attempted, and
-*half-open* when the wait is over and one delivery, the probe, is let through to see. The state is Redis'
-(`app/store/breakers.py`), so that all workers agree; the numbers are here.
+A destination is a scheme, a host and a port. Each tenant has a breaker of its own there: on a host that many
+share, one tenant's broken endpoint says nothing of another's. It is *closed* while deliveries go out, *open* after
+some failures in a row, when deliveries wait and none is attempted, and *half-open* when the wait is over and one
+delivery, the probe, is let through to see. The state is Redis' (`app/store/breakers.py`), so that all workers
+agree; the numbers are here.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,11 @@ def destination_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
+
+
+def breaker_name(tenant_id: str, destination: str) -> str:
+    """Return what a tenant's breaker at a destination is known by."""
+    return f"{tenant_id} {destination}"
 
 
 def counts_against(result: AttemptResult) -> bool:

@@ -67,10 +67,10 @@ class CallKey:
 
     @property
     def watch_id(self) -> str:
-        """The call's name inside the store: 26 characters that tell nothing of the connector."""
+        """The call's name inside the store: 24 characters of URL-safe base64, from which nothing can be read."""
         parts = (self.account_id, self.project_id, self.connector_id, self.call_sid)
-        framed = b"".join(len(part := text.encode()).to_bytes(4) + part for text in parts)
-        return base64.b32encode(hashlib.sha256(framed).digest()[:16]).decode().rstrip("=").lower()
+        framed = b"".join([len(part := text.encode()).to_bytes(4) + part for text in parts])
+        return base64.urlsafe_b64encode(hashlib.sha256(framed).digest()[:18]).decode()
 
 
 @dataclass(frozen=True, slots=True)

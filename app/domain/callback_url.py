@@ -12,6 +12,7 @@ Here only the text is judged. Where a name leads is judged when it is dialled (a
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from app.domain.errors import RingbackError
@@ -22,6 +23,8 @@ MAX_LENGTH = 2048
 MAX_HOST_LENGTH = 253
 MAX_PORT = 65535
 
+# At most two kilobytes each.
+_MOST_REMEMBERED = 1024
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 # Names that lead nowhere or into a network: RFC 6761, RFC 6762, ICANN's private-use domain, Kubernetes
 # services, RFC 8375.
@@ -58,6 +61,8 @@ class CallbackUrlRules:
     ports: frozenset[int] | None
 
 
+# A tenant has nearly all calls told to one URL. Only what is accepted is remembered.
+@lru_cache(_MOST_REMEMBERED)
 def check_callback_url(text: str, rules: CallbackUrlRules) -> str:
     """Return the canonical spelling of a callback URL; raises InvalidCallbackUrl."""
     _check_characters(text)

@@ -1,10 +1,11 @@
-"""The vendor's dialect: the address, the header and the body of its call status endpoint.
+"""The vendor's dialect: the address, the header and the bodies of its call status endpoint, read and written.
 
 Everything that is particular to this generation of the vendor's interface stands here, so that the next
 generation costs one file. The source of each rule is the vendor's page, "Get call status".
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,30 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_ENTRIES = 1000
 _MAX_TEXT = 256
 
+# The endpoint's address as a route's template.
+STATUS_PATH = "/api/v1/{account_id}/{project_id}/outbound-call/status/{call_sid}"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAnswer:
+    """An answer as the vendor gives it. `retry_after` is in seconds; 0 says nothing of when to ask again."""
+
+    status_code: int
+    body: bytes
+    retry_after: int = 0
+
+
+def write_error(status_code: int, message: str, retry_after: int = 0) -> WrittenAnswer:
+    """Write an error: the page names codes and meanings but shows no body, so this shape is a guess."""
+    return WrittenAnswer(status_code, json.dumps({"error": message}).encode(), retry_after)
+
+
+# The codes and their meanings by the page's "Error responses".
+INVALID_CALL_SID = write_error(400, "Invalid call SID format.")
+INVALID_CONNECTOR = write_error(401, "Invalid or missing connector ID.")
+UNKNOWN_CALL = write_error(404, "Call SID not found.")
+UPSTREAM_FAILED = write_error(500, "Failed to retrieve call status. Retry with exponential backoff.")
+
 
 def status_path(key: CallKey) -> str:
     """Return the path of a call's status, each part quoted, without the base address."""
@@ -33,12 +58,7 @@ def parse_answer(body: bytes, key: CallKey) -> Answer:
     Raises `MalformedAnswer`, and nothing else, when it is not JSON, tells of another call, or holds
     neither a status nor a history. Single entries of the history that make no sense are passed over.
     """
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise MalformedAnswer("The answer is not JSON.") from None
-    if not isinstance(document, dict):
-        raise MalformedAnswer("The answer is not a JSON object.")
+    document = _document(body)
     _check_call(document, key)
     told = _text(document.get("status"))[:MAX_STATUS_LENGTH]
     history = transitions(_entries(document.get("event_history")), told)
@@ -51,6 +71,49 @@ def parse_answer(body: bytes, key: CallKey) -> Answer:
         client_env=_text(document.get("client_env")),
         history=history,
     )
+
+
+def write_answer(answer: Answer, key: CallKey) -> bytes:
+    """Write the body of a 200 answer about `key`, which `parse_answer` reads as `answer` again.
+
+    What the upstream has not told is an empty text, and an entry without a time has a null there.
+    """
+    document = {
+        "call_sid": key.call_sid,
+        "account_id": key.account_id,
+        "project_id": key.project_id,
+        "client_env": answer.client_env,
+        "connector_id": key.connector_id,
+        "created_at": answer.created_at,
+        "status": answer.status,
+        "last_updated": answer.last_updated,
+        "event_history": [{step.status: step.at or None} for step in answer.history],
+    }
+    return json.dumps(document).encode()
+
+
+def is_document(body: bytes) -> bool:
+    """Whether a body is a JSON object, as all of the vendor's are."""
+    try:
+        _document(body)
+    except MalformedAnswer:
+        return False
+    return True
+
+
+def echoes_connector(body: bytes, key: CallKey) -> bool:
+    """Whether a readable answer names the connector that it was asked with, or none."""
+    return _document(body).get("connector_id") in (None, key.connector_id)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MalformedAnswer("The answer is not JSON.") from None
+    if not isinstance(document, dict):
+        raise MalformedAnswer("The answer is not a JSON object.")
+    return document
 
 
 def _check_call(document: dict[str, Any], key: CallKey) -> None:

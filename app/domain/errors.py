@@ -6,6 +6,8 @@ RingbackError
 ├── InvalidSecret          a signing secret that is not `whsec_` + base64 of 24 to 64 bytes
 ├── InvalidSignature       a delivery whose signature does not hold
 ├── InvalidCallbackUrl     (callback_url.py) a callback URL that is refused, and why
+├── InvalidIdempotencyKey  an `Idempotency-Key` that is none
+├── TooManySecrets         no room for one more signing secret
 └── UndecryptableSecret    a ciphertext that no key of ENCRYPTION_KEYS opens
 """
 

@@ -5,6 +5,7 @@ an id leads to its keys without an index, and ids of one kind and partition sort
 """
 
 import re
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
@@ -41,7 +42,13 @@ def decode(text: str) -> int:
 def subscription_id(partition: int, now: float, chance: bytes) -> str:
     """Make an id; `now` in Unix seconds, `chance` are `CHANCE_BYTES` random bytes."""
     random_part = encode(int.from_bytes(chance) & (32**_CHANCE_LENGTH - 1), _CHANCE_LENGTH)
-    return f"sub_{encode(partition, _PARTITION_LENGTH)}{encode(int(now * 1000), _TIME_LENGTH)}{random_part}"
+    return f"sub_{_partition_and_time(partition, int(now * 1000))}{random_part}"
+
+
+# Those of a batch have it in common.
+@lru_cache(256)
+def _partition_and_time(partition: int, now_ms: int) -> str:
+    return encode(partition, _PARTITION_LENGTH) + encode(now_ms, _TIME_LENGTH)
 
 
 def plain_id(prefix: str, now: float, chance: bytes) -> str:

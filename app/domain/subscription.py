@@ -19,6 +19,9 @@ MAX_METADATA_KEY_LENGTH = 40
 MAX_METADATA_VALUE_LENGTH = 500
 # A delivery repeats the metadata; with this bound its body stays below 20 kB.
 MAX_METADATA_BYTES = 8192
+# Quotes, colon, comma and spaces of a pair, braces among them; and what a character takes at most, as two escapes.
+_JSON_AROUND = 8
+_MOST_ASCII_BYTES = 12
 MAX_HEADERS = 10
 MAX_HEADER_VALUE_LENGTH = 1000
 MAX_NAME_LENGTH = 128
@@ -124,9 +127,10 @@ def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
                 "metadata",
                 f"metadata[{name!r}] is longer than {MAX_METADATA_VALUE_LENGTH} characters.",
             )
-        if any("\ud800" <= character <= "\udfff" for character in name + value):
+        if not (name + value).isascii() and any("\ud800" <= character <= "\udfff" for character in name + value):
             raise InvalidSubscription("metadata", "metadata holds half of a surrogate pair, which is no text.")
-    if len(json.dumps(metadata)) > MAX_METADATA_BYTES:
+    characters = sum(len(name) + len(value) + _JSON_AROUND for name, value in metadata.items())
+    if characters * _MOST_ASCII_BYTES > MAX_METADATA_BYTES and len(json.dumps(metadata)) > MAX_METADATA_BYTES:
         raise InvalidSubscription("metadata", f"metadata is longer than {MAX_METADATA_BYTES} bytes as ASCII JSON.")
     return dict(metadata)
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 # RFC 3339 and the ISO 8601 spellings seen beside it: a space for the T, a fraction of any length, an
 # offset with or without a colon, or no zone at all (read as UTC, which the vendor's example uses).
@@ -39,6 +40,8 @@ def from_unix(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+# What is made in one request has one time, and tells it twice for each.
+@lru_cache(64)
 def format_unix(seconds: float) -> str:
     """Write Unix seconds as RFC 3339 in UTC to the millisecond."""
     return format_timestamp(from_unix(round(seconds, 3)))

@@ -35,6 +35,8 @@ from app.outbound.transport import MAX_BODY_BYTES, AiohttpTransport
 USER_AGENT = f"Ringback/{version('ringback')}"
 # Parsing a URL is a tenth of a request's cost, and the same ones are asked for again and again.
 _REMEMBERED_URLS = 16_384
+# RFC 9110, section 15: what is below is no status.
+_LOWEST_STATUS = 100
 # A byte of a body takes at most six on its way, in a chunk of its own.
 _FRAMING = 6
 _TRAILER_BYTES = 4096
@@ -167,6 +169,8 @@ async def exchange(
             return NoAnswer(_stage_of(error), time.perf_counter() - started)
         truncated = True
     duration_seconds = time.perf_counter() - started
+    if response.status_code < _LOWEST_STATUS:
+        return NoAnswer(ErrorClass.PROTOCOL, duration_seconds)
     return Answer(response.status_code, response.headers, bytes(content), truncated, duration_seconds)
 
 
@@ -196,10 +200,12 @@ async def open_client(
         yield client
 
 
+@lru_cache(4)
 def tls_context(extra_trust_roots: Path | None = None) -> ssl.SSLContext:
     """Trust what httpx trusts (certifi's list), and the certificates of a PEM file beside it.
 
-    Raises OSError if the file cannot be read and ssl.SSLError if it holds no certificate.
+    Read once: what changes in the file holds from the next start on. Raises OSError if the file cannot be read
+    and ssl.SSLError if it holds no certificate.
     """
     context = httpx.create_ssl_context(trust_env=False)
     context.set_alpn_protocols(["http/1.1"])

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from app.service.callbacks import CallbackService
 from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
+from app.service.export import ExportService
+from app.service.mirror import MirrorService
+from app.service.reencryption import ReencryptionService
+from app.service.registrations import RegistrationService
+from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
 
@@ -16,8 +21,13 @@ from app.service.tenants import TenantService
 class Service:
     """All use cases, by what they are about."""
 
+    registrations: RegistrationService
     subscriptions: SubscriptionService
     calls: CallService
+    exports: ExportService
+    mirror: MirrorService
     deliveries: DeliveryService
     tenants: TenantService
+    signing_secrets: SigningSecretService
+    reencryption: ReencryptionService
     callbacks: CallbackService

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from app.domain.callback_url import CallbackUrlRules, check_callback_url
 from app.domain.ids import CHANCE_BYTES
 from app.domain.ping import make_ping
-from app.domain.signing import secret_key, signed_headers
+from app.domain.signing import signed_headers
+from app.domain.signing_secrets import signing_keys
 from app.outbound.callback import CallbackClient
 from app.outbound.http import Answer, Exchange
 from app.service.errors import TooManyRequests, named
@@ -45,7 +46,7 @@ class CallbackService:
         with self._place(tenant.id):
             now = self._clock.now()
             ping = make_ping(now, os.urandom(CHANCE_BYTES))
-            keys = [secret_key(secret) for secret in tenant.signing_secrets]
+            keys = signing_keys(tenant.signing_secrets, now)
             exchange = await self._callbacks.post(url, signed_headers(keys, ping.id, int(now), ping.body), ping.body)
         outcome = exchange.status_code if isinstance(exchange, Answer) else str(exchange.error)
         log.info("callback tested", extra={"tenant_id": tenant.id, "event_id": ping.id, "outcome": outcome})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain import ids
-from app.domain.breaker import destination_of
+from app.domain.breaker import breaker_name, destination_of
 from app.domain.delivery import Ended, OwnLanes, Rewind, count_wanted, first_since, plan_retry
 from app.domain.subscription import check_call_sid
 from app.service.bell import Bell
@@ -95,7 +95,7 @@ class DeliveryService:
         )
         [result] = await self._redelivery.retry(queue.partition, tenant.id, [wish])
         _check(result, _NO_DELIVERY)
-        await self._set_off([queue])
+        await self._set_off(tenant, [queue])
         log.info("delivery retried by hand", extra={"delivery_id": found.id, "tenant_id": tenant.id})
         return await self.get(tenant, delivery_id)
 
@@ -112,7 +112,7 @@ class DeliveryService:
         queued = count_wanted(queue.standing, queue.events, first)
         [result] = await self._redelivery.replay(queue.partition, tenant.id, [Replay(subscription_id, first)])
         _check(result, _NO_SUBSCRIPTION)
-        await self._set_off([queue])
+        await self._set_off(tenant, [queue])
         log.info("subscription replayed", extra={"subscription_id": subscription_id, "queued": queued})
         return queued
 
@@ -153,7 +153,7 @@ class DeliveryService:
         for partition in {plan.queue.partition for plan in plans}:
             here = [plan for plan in plans if plan.queue.partition is partition]
             queued += await self._send_again(partition, tenant, here)
-        await self._set_off([plan.queue for plan in plans])
+        await self._set_off(tenant, [plan.queue for plan in plans])
         return queued
 
     async def _send_again(self, partition: Partition, tenant: Tenant, plans: Sequence[_Plan]) -> int:
@@ -171,10 +171,10 @@ class DeliveryService:
         wishes = [wish for plan in alone for wish in plan.retries()]
         return queued + (await self._redelivery.retry(partition, tenant.id, wishes)).count(Redelivered.DONE)
 
-    async def _set_off(self, queues: Sequence[Queue]) -> None:
+    async def _set_off(self, tenant: Tenant, queues: Sequence[Queue]) -> None:
         """Let what is due now be tried now, also where the destination has failed of late."""
         for destination in {destination_of(queue.callback_url) for queue in queues}:
-            await self._breakers.hasten(destination)
+            await self._breakers.hasten(breaker_name(tenant.id, destination))
         for number in {queue.partition.number for queue in queues}:
             self._deliver_bell.ring(number)
 

@@ -1,32 +1,26 @@
-"""Use cases of subscriptions: made, read, listed, changed and cancelled."""
+"""Use cases of subscriptions: read, listed, changed and cancelled."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
-from app.domain.call import CallKey
 from app.domain.callback_url import CallbackUrlRules, check_callback_url
-from app.domain.signing import secret_key
 from app.domain.subscription import (
     SubscriptionStatus,
     check_call_sid,
-    check_headers,
     check_metadata,
-    check_name,
     event_filter,
 )
 from app.service.bell import Bell
 from app.service.errors import Conflict, NoSuch, named
 from app.store.subscriptions import (
     Changed,
-    NewSubscription,
     Subscription,
     SubscriptionChange,
     SubscriptionPage,
     SubscriptionStore,
 )
 from app.store.tenants import Tenant
-from app.telemetry.metrics import REGISTRATIONS
 
 _NO_SUCH = "There is no such subscription."
 _REFUSALS = {
@@ -39,21 +33,6 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class WantedSubscription:
-    """What a tenant asks for, as it was said; what is None comes from the tenant."""
-
-    call_sid: str
-    callback_url: str
-    events: Sequence[str] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    secret: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    account_id: str | None = None
-    project_id: str | None = None
-    connector_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class WantedChange:
     """What a tenant asks to change, as it was said; what is None stays as it is."""
 
@@ -63,14 +42,6 @@ class WantedChange:
     paused: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A subscription, and whether it is new."""
-
-    subscription: Subscription
-    created: bool
-
-
 class SubscriptionService:
     """What a tenant can do with its subscriptions."""
 
@@ -78,27 +49,12 @@ class SubscriptionService:
         self,
         *,
         subscriptions: SubscriptionStore,
-        poll_bell: Bell,
         deliver_bell: Bell,
         callback_rules: CallbackUrlRules,
     ) -> None:
         self._subscriptions = subscriptions
-        self._poll_bell = poll_bell
         self._deliver_bell = deliver_bell
         self._callback_rules = callback_rules
-
-    async def register(self, tenant: Tenant, wanted: WantedSubscription) -> Registered:
-        """Subscribe a tenant to a call; the same call and URL again finds the subscription that is there."""
-        registration = await self._subscriptions.register(self._check(tenant, wanted))
-        if registration.poll_now:
-            self._poll_bell.ring(registration.partition.number)
-        if registration.deliver_now:
-            self._deliver_bell.ring(registration.partition.number)
-        REGISTRATIONS.labels(created=str(registration.created).lower()).inc()
-        if registration.created:
-            about = {"subscription_id": registration.id, "tenant_id": tenant.id, "call_sid": wanted.call_sid}
-            log.info("subscription registered", extra=about)
-        return Registered(await self.get(tenant, registration.id), registration.created)
 
     async def get(self, tenant: Tenant, subscription_id: str) -> Subscription:
         """Return one of the tenant's subscriptions, or raise `NoSuch`."""
@@ -146,24 +102,6 @@ class SubscriptionService:
         if await self._subscriptions.end(found, SubscriptionStatus.CANCELLED):
             log.info("subscription cancelled", extra={"subscription_id": found.id, "tenant_id": tenant.id})
 
-    def _check(self, tenant: Tenant, wanted: WantedSubscription) -> NewSubscription:
-        if wanted.secret is not None:
-            named("secret", secret_key, wanted.secret)
-        return NewSubscription(
-            tenant_id=tenant.id,
-            key=CallKey(
-                _name("account_id", wanted.account_id, tenant.account_id),
-                _name("project_id", wanted.project_id, tenant.project_id),
-                _name("connector_id", wanted.connector_id, tenant.connector_id),
-                named("call_sid", check_call_sid, wanted.call_sid),
-            ),
-            callback_url=named("callback_url", check_callback_url, wanted.callback_url, self._callback_rules),
-            events=named("events", event_filter, wanted.events),
-            metadata=named("metadata", check_metadata, wanted.metadata),
-            secret=wanted.secret,
-            headers=named("headers", check_headers, wanted.headers),
-        )
-
     def _check_change(self, wanted: WantedChange) -> SubscriptionChange:
         url, events, metadata = wanted.callback_url, wanted.events, wanted.metadata
         return SubscriptionChange(
@@ -176,7 +114,3 @@ class SubscriptionService:
 
 def _said(wanted: WantedChange) -> list[str]:
     return [one.name for one in fields(wanted) if getattr(wanted, one.name) is not None]
-
-
-def _name(field_name: str, given: str | None, default: str) -> str:
-    return default if given is None else named(field_name, check_name, field_name, given)

@@ -6,6 +6,7 @@ an upgrade; anything else takes a new version byte and a reader for both.
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import msgpack
@@ -21,7 +22,10 @@ Record = TypeVar("Record")
 
 _VERSION = b"\x01"
 _CONNECTOR = "connector"
-
+# The place of the sealed connector in a watch's key.
+_SEALED = 3
+# Connectors that a process has in mind, sealed.
+_MOST_SEALED = 1024
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +56,26 @@ def readable(read: Callable[[Sequence[Any]], Record], row: Sequence[Any]) -> Rec
         return None
 
 
-def pack_key(watch: Watch, vault: Vault) -> bytes:
-    """Write what never changes of a watch; the connector is sealed."""
-    key = watch.key
-    sealed = vault.seal(key.connector_id, _CONNECTOR)
-    return pack([key.account_id, key.project_id, key.call_sid, sealed, _ms(watch.registered_at)])
+class KeyWriter:
+    """Writes what never changes of a watch, its connector sealed.
+
+    A connector is sealed once and written as often as it is used, which tells no more than the account beside it.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._sealed = lru_cache(_MOST_SEALED)(partial(vault.seal, purpose=_CONNECTOR))
+
+    def pack(self, key: CallKey, registered_at: float) -> bytes:
+        """Write the key of a watch; `registered_at` in Unix seconds."""
+        sealed = self._sealed(key.connector_id)
+        return pack([key.account_id, key.project_id, key.call_sid, sealed, _ms(registered_at)])
+
+
+def reseal_key(key: bytes, vault: Vault) -> bytes:
+    """Return the same with the connector sealed under the first key; the same bytes when it is already."""
+    fields = unpack(key)
+    fields[_SEALED] = vault.reseal(fields[_SEALED], _CONNECTOR)
+    return pack(fields)
 
 
 def unpack_names(data: bytes) -> CallNames:

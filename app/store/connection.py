@@ -1,7 +1,9 @@
 """The connection to the ledger: retries, the scripts, and foreign errors translated once."""
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +16,7 @@ from app.domain.errors import RingbackError
 from app.redis_connections import open_pool
 from app.store import keys
 from app.store.clock import StoreClock
+from app.store.gathering import Gathering
 
 # Connecting is tried again for 0.7 s (0.1, 0.2, 0.4), so that a Redis that restarts is not noticed; so is a
 # command whose connection is lost, which may take three times as long. Whoever asked is told after that, and
@@ -35,6 +38,27 @@ class WrongPartitions(RingbackError):
     """`RINGBACK_PARTITIONS` is not the number that this installation was begun with."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScriptCall:
+    """A script's name, and the keys and arguments to run it with."""
+
+    script: str
+    names: Sequence[str]
+    arguments: Sequence[Any]
+
+    def written(self) -> tuple[Any, ...]:
+        """Return what follows the script in a command."""
+        return len(self.names), *self.names, *self.arguments
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A script, and the name under which Redis keeps it."""
+
+    source: bytes
+    sha: str
+
+
 class Ledger:
     """An open connection to the ledger with its scripts and its clock."""
 
@@ -53,15 +77,62 @@ class Ledger:
         # Any: redis-py 5 types every answer as the union of its synchronous and its asynchronous client.
         self.redis: Any = Redis.from_pool(pool)
         self.clock = StoreClock()
-        self._scripts: dict[str, Any] = {}
+        self._scripts: dict[str, _Script] = {}
+        self._gathering: Gathering[ScriptCall, Any] = Gathering(self._run_gathered)
 
     async def run(self, script: str, names: Sequence[str], arguments: Sequence[Any]) -> Any:
         """Run `lua/<script>.lua`; raises `StoreUnavailable` when it could not run."""
-        if script not in self._scripts:
-            source = files("app.store").joinpath("lua", f"{script}.lua").read_text()
-            self._scripts[script] = self.redis.register_script(source)
         async with translated_errors():
-            return await self._scripts[script](keys=list(names), args=list(arguments))
+            return await self._run(ScriptCall(script, names, arguments))
+
+    async def run_soon(self, script: str, names: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Do the same in one round trip with what others run at this moment: for what many requests do at once."""
+        return await self._gathering.submit(ScriptCall(script, names, arguments))
+
+    async def run_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Run several scripts in one go, and return what each returned.
+
+        Raises `StoreUnavailable` when one could not run; others may have run then.
+        """
+        async with translated_errors():
+            answers = await self._run_all(calls)
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return answers
+
+    async def _run_gathered(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        async with translated_errors():
+            answers = await self._run_all(calls)
+        return [_translated(one) if isinstance(one, redis_errors.RedisError) else one for one in answers]
+
+    async def _run(self, call: ScriptCall) -> Any:
+        script = self._script(call.script)
+        try:
+            return await self.redis.execute_command("EVALSHA", script.sha, *call.written())
+        except redis_errors.NoScriptError:
+            # EVAL keeps the script where it ran.
+            return await self.redis.execute_command("EVAL", script.source, *call.written())
+
+    async def _run_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Return what each call returned, or the error with which Redis answered it."""
+        pipe = self.redis.pipeline(transaction=False)
+        for call in calls:
+            pipe.execute_command("EVALSHA", self._script(call.script).sha, *call.written())
+        answers: list[Any] = await pipe.execute(raise_on_error=False)
+        for place, call in enumerate(calls):
+            if isinstance(answers[place], redis_errors.NoScriptError):
+                try:
+                    answers[place] = await self._run(call)
+                except redis_errors.ResponseError as error:
+                    answers[place] = error
+        return answers
+
+    def _script(self, name: str) -> _Script:
+        if name not in self._scripts:
+            source = files("app.store").joinpath("lua", f"{name}.lua").read_bytes()
+            self._scripts[name] = _Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+        return self._scripts[name]
 
     async def ping(self) -> None:
         """Ask whether the ledger answers, and set the clock by it; raises `StoreUnavailable`."""
@@ -103,12 +174,14 @@ async def translated_errors() -> AsyncIterator[None]:
     """Turn what Redis may fail with into `StoreUnavailable`."""
     try:
         yield
-    except redis_errors.OutOfMemoryError as error:
-        raise StoreUnavailable("Redis is full.") from error
-    except redis_errors.ReadOnlyError as error:
-        raise StoreUnavailable("Redis is read-only.") from error
     except (redis_errors.RedisError, OSError) as error:
-        # Redis 6 tells of a full memory inside a script in the words of the script's error.
-        if "OOM" in str(error):
-            raise StoreUnavailable("Redis is full.") from error
-        raise StoreUnavailable(f"Redis does not answer as it should ({type(error).__name__}).") from error
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> StoreUnavailable:
+    # Redis 6 tells of a full memory inside a script in the words of the script's error.
+    if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in str(error):
+        return StoreUnavailable("Redis is full.")
+    if isinstance(error, redis_errors.ReadOnlyError):
+        return StoreUnavailable("Redis is read-only.")
+    return StoreUnavailable(f"Redis does not answer as it should ({type(error).__name__}).")

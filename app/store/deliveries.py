@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.domain.event import CallNames, Event
+from app.domain.subscription import SubscriptionStatus
 from app.store import codec
-from app.store.connection import Ledger
+from app.store.connection import Ledger, translated_errors
 from app.store.keys import Partition
 from app.store.subscriptions import Destination, SubscriptionStore
 from app.store.watches import Recorded, count_within
@@ -34,7 +35,8 @@ class ClaimedOutbox:
     `member` is the place in the outbox, `cursor` the sequence of the last event that is done with, `failures`
     how often the first of `events` has failed. `events` are one or several, in order. `due_at` is in Unix
     seconds by the ledger's clock. `slow_due_at` is when the first is due by its schedule once it fails slowly,
-    else 0: a new event hastens its elder, so the claim may come sooner.
+    else 0: a new event hastens its elder, so the claim may come sooner. `changed` names the state of the subscription
+    that was claimed, as the ledger does.
     """
 
     member: str
@@ -45,6 +47,8 @@ class ClaimedOutbox:
     cursor: int
     failures: int
     slow_due_at: float
+    claimed_at: float
+    changed: str
     events: tuple[PendingEvent, ...]
 
     @property
@@ -82,7 +86,8 @@ class LoggedAttempt:
 class Settlement:
     """What to record of a claimed delivery.
 
-    `verdict` is settle_deliveries.lua's; `retry_at` in Unix seconds, 0 for `done` and `fail`; `cursor_after` the
+    `verdict` is settle_deliveries.lua's; `retry_at` in Unix seconds, 0 for `done`, and with `fail` the time of
+    the last attempt; `cursor_after` the
     sequence of the last event that is then done with; `passed` the sequence of the head that a later event passed;
     `lease_seconds` is for how long the worker goes on with the subscription, 0 when it does not. `attempt` is None
     when nothing was sent.
@@ -98,6 +103,7 @@ class Settlement:
     cursor_after: int = 0
     passed: int = 0
     lease_seconds: float = 0.0
+    changed: str = ""
 
 
 class DeliveryStore:
@@ -133,7 +139,7 @@ class DeliveryStore:
         calls = [codec.readable(_claimed_call, row) for row in pool]
 
         def claimed(row: Sequence[Any]) -> ClaimedOutbox | None:
-            member, due_ms, tenant_id, body, cursor, failures, index, slow_due_ms = row
+            member, due_ms, tenant_id, body, cursor, failures, index, slow_due_ms, changed = row
             found = calls[index - 1]
             return found and ClaimedOutbox(
                 member.decode(),
@@ -144,6 +150,8 @@ class DeliveryStore:
                 int(cursor),
                 int(failures),
                 int(slow_due_ms or 0) / 1000,
+                now_ms / 1000,
+                (changed or b"").decode(),
                 found[1],
             )
 
@@ -164,15 +172,34 @@ class DeliveryStore:
                 one.passed,
                 round(one.lease_seconds * 1000),
                 one.attempt.pack() if one.attempt else "",
+                one.changed,
             ]
         *results, now_ms = await self._ledger.run("settle_deliveries", [partition.outbox], arguments)
         self._ledger.clock.set(now_ms)
         return [Recorded(result) for result in results]
 
+    async def still_stand(self, partition: Partition, claims: Sequence[ClaimedOutbox]) -> list[bool]:
+        """Return of each claim whether its subscription is active, unchanged and where it was when it was claimed."""
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for one in claims:
+                lane = f"r{one.events[0].sequence}" if one.own_lane else "a"
+                pipe.hmget(partition.subscription(one.subscription_id), "st", "u", "c", lane)
+            rows = await pipe.execute()
+        return [_stands(one, *row) for one, row in zip(claims, rows, strict=True)]
+
     async def release(self, partition: Partition, claims: Sequence[ClaimedOutbox]) -> None:
         """Give back claims that were not begun, so that another worker takes them at once."""
         arguments = [part for claim in claims for part in (claim.member, round(claim.due_at * 1000))]
         await self._ledger.run("release", [partition.outbox], arguments)
+
+
+def _stands(
+    claim: ClaimedOutbox, status: bytes | None, changed: bytes | None, cursor: bytes | None, failures: bytes | None
+) -> bool:
+    if status != SubscriptionStatus.ACTIVE.encode() or (changed or b"").decode() != claim.changed or failures is None:
+        return False
+    return int(failures) == claim.failures and (claim.own_lane or int(cursor or 0) == claim.cursor)
 
 
 def _claimed_call(row: Sequence[Any]) -> tuple[CallNames, tuple[PendingEvent, ...]]:

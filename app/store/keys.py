@@ -19,38 +19,61 @@ any node of a cluster, and no script ever touches two partitions:
     rb:{07}:log:<subscription>     list         attempts, oldest first
     rb:{07}:call:<tenant>:<sid>    list         the tenant's subscriptions of the call
     rb:{07}:of:<tenant>            sorted set   the tenant's subscriptions of the partition, by id, so by age
+    rb:{07}:active:<tenant>        hash         period -> how many of the tenant's subscriptions that were made in it
+                                                are active or paused and their call has not ended; a
+                                                period is four characters of an id, 9.3 hours
     rb:{07}:failed:<tenant>        sorted set   subscription/sequence of a delivery that was given up
-                                                -> Unix ms when; one that is sent again leaves it
+                                                -> Unix ms of its last attempt; one that is sent again leaves it
 
-    rb:tenant:<tenant>             string       the tenant
+    rb:{ten_…}:tenant              hash         n name, a account, p project, c connector (sealed), g signing secrets
+                                                (sealed), t Unix ms of its making; where there is a quota:
+                                                qs active subscriptions, qc those of a call, qr requests a second;
+                                                of each API key: k<key> record, h<key> SHA-256 of its chance,
+                                                u<key> Unix ms of its last use
+    rb:{ten_…}:rate                string       Unix microseconds when as many requests as fit into a second fit again
+    rb:{ten_…}:once:<digest>       string       an idempotency key's reservation, for a minute, or answer, for a day
     rb:tenants                     sorted set   all tenants, by id
-    rb:key:<key>                   string       an API key's hash and tenant
+    rb:tenants:leaving             sorted set   tenants that are being deleted -> Unix ms since when
     rb:installation                hash         what may never change: the number of partitions
-    rb:{dest}:breaker:<digest>     hash         a destination that has failed: d its name, e what failed last,
+    rb:connector:<digest>          string       says that this connector is used here, for this account and project
+    rb:{dest}:breaker:<digest>     hash         a tenant's destination that has failed: d both, e what failed last,
                                                 t Unix ms since when, f failures in a row, o how often opened,
                                                 u Unix ms until when it is open, p until when a probe may take
     rb:{dest}:troubled             sorted set   digests of those -> Unix ms of the last failure
 
+`active` is counted by scripts, one up and one down. A subscription that expired with nobody to count it down (all
+workers were away for as long as anything lives) goes with its period: what was made so long ago has ended.
+
 Lifetimes. `due` and `outbox` hold only what there is to do. A call's keys live as long as it can be
 followed plus the retention time; when it ends, the call's own are set to the retention time, and a delivery
 that is to be retried later than that prolongs them (settle.lua). Tenants, keys and the installation have
-no lifetime: they are configuration, removed by hand. A breaker lives for a quarter
-of an hour after a failure, and for a day once it has opened.
+no lifetime: they are configuration, removed by hand. A tenant's rate lives for the second that it counts. A breaker
+lives for a quarter of an hour after a failure, and for a day once it has opened. A connector is
+known for 90 days after its last use.
 """
 
 from zlib import crc32
 
 INSTALLATION = "rb:installation"
 TENANTS = "rb:tenants"
+LEAVING_TENANTS = "rb:tenants:leaving"
 TROUBLED = "rb:{dest}:troubled"
 
 
 def tenant(tenant_id: str) -> str:
-    return f"rb:tenant:{tenant_id}"
+    return f"rb:{{{tenant_id}}}:tenant"
 
 
-def api_key(key_id: str) -> str:
-    return f"rb:key:{key_id}"
+def once(tenant_id: str, digest: str) -> str:
+    return f"rb:{{{tenant_id}}}:once:{digest}"
+
+
+def tenant_rate(tenant_id: str) -> str:
+    return f"rb:{{{tenant_id}}}:rate"
+
+
+def connector(digest: str) -> str:
+    return f"rb:connector:{digest}"
 
 
 def breaker(digest: str) -> str:
@@ -88,6 +111,9 @@ class Partition:
 
     def of_tenant(self, tenant_id: str) -> str:
         return f"{self.prefix}of:{tenant_id}"
+
+    def active(self, tenant_id: str) -> str:
+        return f"{self.prefix}active:{tenant_id}"
 
     def failed(self, tenant_id: str) -> str:
         return f"{self.prefix}failed:{tenant_id}"

@@ -1,8 +1,8 @@
 """Subscriptions as they are handed to the ledger and come out of it, and the body in which they are kept."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from app.domain.call import CallKey
 from app.domain.event import CallNames
@@ -26,8 +26,8 @@ class NewSubscription:
     callback_url: str
     events: EventFilter
     metadata: Mapping[str, str]
-    secret: str | None
-    headers: Mapping[str, str]
+    secret: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Destination:
     callback_url: str
     events: EventFilter
     versions: MetadataVersions
-    secret: str | None
-    headers: Mapping[str, str]
+    secret: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     created_at: float
     updated_at: float
 
@@ -74,6 +74,19 @@ class Subscription:
     cursor: int
     call: CallNames
     destination: Destination
+
+
+class PlacedSubscription(Protocol):
+    """What leads to all that is kept of a subscription."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def tenant_id(self) -> str: ...
+
+    @property
+    def watch_id(self) -> str: ...
 
 
 class SubscriptionBodies:
@@ -105,6 +118,36 @@ class SubscriptionBodies:
             headers=codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {},
             created_at=fields[_CREATED] / 1000,
             updated_at=fields[_UPDATED] / 1000,
+        )
+
+    def reseal(self, body: bytes) -> bytes:
+        """Return the same body with its secrets sealed under the first key; the same bytes when they are already."""
+        fields = codec.unpack(body)
+        for place, purpose in ((_SECRET, _OWN_SECRET), (_SEALED_HEADERS, _HEADERS)):
+            if fields[place]:
+                fields[place] = self._vault.reseal(fields[place], purpose)
+        return codec.pack(fields)
+
+    def subscription(
+        self, subscription_id: str, row: Sequence[bytes], call: CallNames, final: bytes | None
+    ) -> Subscription:
+        """Read a subscription whose `row` is its fields w, t, st, b, c and u; `final` is its call's final type."""
+        watch_id, tenant_id, status_text, body, cursor, updated_ms = row
+        destination = self.open(body)
+        if updated_ms:
+            destination = replace(destination, updated_at=int(updated_ms) / 1000)
+        status = SubscriptionStatus(status_text.decode())
+        if final and status is SubscriptionStatus.ACTIVE:
+            status = SubscriptionStatus.COMPLETED
+        return Subscription(
+            subscription_id,
+            tenant_id.decode(),
+            watch_id.decode(),
+            status,
+            final.decode() if final else None,
+            int(cursor),
+            call,
+            destination,
         )
 
 

@@ -1,12 +1,10 @@
-"""Subscriptions in the ledger: registered with their call, read, listed, changed and ended."""
+"""Subscriptions in the ledger: read, listed, changed and ended."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.domain import ids
-from app.domain.subscription import SubscriptionStatus, registration_digest
-from app.domain.watch import new_watch
+from app.domain.subscription import SubscriptionStatus
 from app.store import codec
 from app.store.connection import Ledger, translated_errors
 from app.store.keys import Partition, all_partitions, partition_number
@@ -15,10 +13,10 @@ from app.store.subscription_index import SubscriptionIndex, sort_key
 from app.store.subscription_records import (
     Destination,
     NewSubscription,
+    PlacedSubscription,
     Subscription,
     SubscriptionBodies,
     SubscriptionChange,
-    filter_text,
 )
 from app.store.vault import Vault
 
@@ -27,7 +25,6 @@ __all__ = [
     "Changed",
     "Destination",
     "NewSubscription",
-    "Registration",
     "Subscription",
     "SubscriptionChange",
     "SubscriptionPage",
@@ -48,26 +45,12 @@ class SubscriptionPage:
     following: str
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What came of registering: the id, whether it is new, and which doorbells to ring."""
-
-    id: str
-    partition: Partition
-    created: bool
-    poll_now: bool
-    deliver_now: bool
-
-
 class SubscriptionStore:
-    def __init__(self, ledger: Ledger, vault: Vault, partitions: int, lifetime_seconds: float) -> None:
-        """`lifetime_seconds` is the longest that a call can be followed and kept."""
+    def __init__(self, ledger: Ledger, vault: Vault, partitions: int) -> None:
         self._ledger = ledger
-        self._vault = vault
         self._bodies = SubscriptionBodies(vault)
         self._partitions = all_partitions(partitions)
         self._index = SubscriptionIndex(ledger, self._partitions)
-        self._lifetime_seconds = lifetime_seconds
 
     def partition_of_call(self, call_sid: str) -> Partition:
         return self._partitions[partition_number(call_sid, len(self._partitions))]
@@ -76,41 +59,6 @@ class SubscriptionStore:
         """Return where a subscription lives, or None when its id leads nowhere."""
         number = ids.partition_of(subscription_id)
         return self._partitions[number] if number is not None and number < len(self._partitions) else None
-
-    async def register(self, new: NewSubscription) -> Registration:
-        """Register a subscription and follow its call; the one there is found again; see register.lua."""
-        partition = self.partition_of_call(new.key.call_sid)
-        now = self._ledger.clock.now()
-        watch, watch_id = new_watch(new.key, now), new.key.watch_id
-        new_id = ids.subscription_id(partition.number, now, os.urandom(ids.CHANCE_BYTES))
-        oldest = ids.subscription_id(partition.number, max(0.0, now - self._lifetime_seconds), b"")
-        names = [
-            partition.due,
-            partition.outbox,
-            partition.watch(watch_id),
-            partition.events(watch_id),
-            partition.subscriptions(watch_id),
-            partition.subscription(new_id),
-            partition.call(new.tenant_id, new.key.call_sid),
-            partition.of_tenant(new.tenant_id),
-        ]
-        arguments = [
-            watch_id,
-            new_id,
-            registration_digest(new.tenant_id, new.callback_url),
-            filter_text(new.events),
-            codec.pack_key(watch, self._vault),
-            codec.pack_state(watch),
-            new.tenant_id,
-            self._bodies.pack(new, now),
-            round(self._lifetime_seconds * 1000),
-            oldest,
-            SubscriptionStatus.ACTIVE.value,
-            partition.prefix,
-        ]
-        created, subscription_id, poll_now, deliver_now, now_ms = await self._ledger.run("register", names, arguments)
-        self._ledger.clock.set(now_ms)
-        return Registration(subscription_id.decode(), partition, bool(created), bool(poll_now), bool(deliver_now))
 
     async def get(self, subscription_id: str) -> Subscription | None:
         """Return a subscription, or None when there is none of that id (any more)."""
@@ -170,8 +118,18 @@ class SubscriptionStore:
             return Changed.NOT_THERE
         return await change_subscription(self._ledger, partition, subscription, change)
 
-    async def end(self, subscription: Subscription, status: SubscriptionStatus, attempt: bytes = b"") -> bool:
-        """End a subscription as cancelled or disabled; False when it had ended before. See end_subscription.lua."""
+    async def end(
+        self,
+        subscription: PlacedSubscription,
+        status: SubscriptionStatus,
+        attempt: bytes = b"",
+        *,
+        unless_changed_since: str = "*",
+    ) -> bool:
+        """End a subscription as cancelled or disabled; False when it stays as it is. See end_subscription.lua.
+
+        `unless_changed_since` is a claim's `changed`, `*` for whatever it has become.
+        """
         partition = self.partition_of(subscription.id)
         if partition is None:
             return False
@@ -183,7 +141,9 @@ class SubscriptionStore:
             partition.subscriptions(subscription.watch_id),
             partition.log(subscription.id),
         ]
-        arguments = [subscription.id, subscription.watch_id, status.value, attempt]
+        arguments = [
+            subscription.id, subscription.watch_id, status.value, attempt, partition.prefix, unless_changed_since,
+        ]  # fmt: skip
         return bool(await self._ledger.run("end_subscription", names, arguments))
 
     def open_body(self, body: bytes) -> Destination:
@@ -215,27 +175,6 @@ class SubscriptionStore:
                 pipe.hmget(partition.watch((watch_id or b"").decode()), "k", "f")
             calls = await pipe.execute()
         return [
-            self._subscription(one, row, key, final) if row[0] and key else None
+            self._bodies.subscription(one, row, codec.unpack_names(key), final) if row[0] and key else None
             for one, row, (key, final) in zip(subscription_ids, rows, calls, strict=True)
         ]
-
-    def _subscription(
-        self, subscription_id: str, row: Sequence[bytes], key: bytes, final: bytes | None
-    ) -> Subscription:
-        watch_id, tenant_id, status_text, body, cursor, updated_ms = row
-        destination = self._bodies.open(body)
-        if updated_ms:
-            destination = replace(destination, updated_at=int(updated_ms) / 1000)
-        status = SubscriptionStatus(status_text.decode())
-        if final and status is SubscriptionStatus.ACTIVE:
-            status = SubscriptionStatus.COMPLETED
-        return Subscription(
-            subscription_id,
-            tenant_id.decode(),
-            watch_id.decode(),
-            status,
-            final.decode() if final else None,
-            int(cursor),
-            codec.unpack_names(key),
-            destination,
-        )

@@ -35,6 +35,14 @@ class Vault:
         sealed = self._ciphers[self._current].encrypt(nonce, text.encode(), purpose.encode())
         return _FORMAT + self._current + nonce + sealed
 
+    def reseal(self, sealed: bytes, purpose: str) -> bytes:
+        """Return the same text under the first key, and what is under it already as it is.
+
+        It is opened either way: raises `UndecryptableSecret` as `open` does.
+        """
+        text = self.open(sealed, purpose)
+        return sealed if sealed[1 : 1 + _NAME_BYTES] == self._current else self.seal(text, purpose)
+
     def open(self, sealed: bytes, purpose: str) -> str:
         """Decrypt, or raise `UndecryptableSecret` when the key is not among ours or the text was tampered with."""
         cipher = self._ciphers.get(sealed[1 : 1 + _NAME_BYTES])

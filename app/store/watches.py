@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, NamedTuple
 
 from app.domain.cadence import PollAgain, Step
-from app.domain.event import Event
+from app.domain.call import Answer
+from app.domain.event import CallNames, Event
+from app.domain.mirror import last_answer
 from app.domain.watch import Watch
 from app.store import codec
 from app.store.connection import Ledger, translated_errors
@@ -38,17 +41,52 @@ class Recorded(IntEnum):
     STALE = 0
     DONE = 1
     DONE_WITH_MORE = 2
+    DUE_ANEW = 3
+
+
+# How many commands of a pipeline read one call.
+READ_COMMANDS = 3
+
+
+class CallPlace(NamedTuple):
+    """Where a call is kept."""
+
+    partition: Partition
+    watch_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeptCall:
-    """What the ledger knows of a call. `last_polled_at` is 0 before the first poll."""
+    """What the ledger knows of a call; its n-th event has the sequence n.
+
+    `last_polled_at` is 0 before the first poll.
+    """
 
     watch: Watch
     events: tuple[Event, ...]
     polls: int
     last_polled_at: float
     next_poll_at: float
+
+    @property
+    def final(self) -> Event | None:
+        """The event that ended the call, which is its last."""
+        return self.events[-1] if self.events and self.events[-1].final else None
+
+    @property
+    def last_answer(self) -> Answer | None:
+        """What the upstream said last, or None before its first answer."""
+        return last_answer(self.watch.snapshot, self.events) if self.watch.snapshot.known else None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some of a call's events in order; the first has the sequence `first`. `more` says whether others follow."""
+
+    call: CallNames
+    first: int
+    events: tuple[Event, ...]
+    more: bool
 
 
 class WatchStore:
@@ -116,12 +154,28 @@ class WatchStore:
 
     async def read(self, partition: Partition, watch_id: str) -> KeptCall | None:
         """Return what is kept of a call, or None when its retention is over."""
+        return (await self.read_many([CallPlace(partition, watch_id)]))[0]
+
+    async def read_many(self, places: Sequence[CallPlace]) -> list[KeptCall | None]:
+        """Do the same for several calls in one round trip."""
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
-            pipe.hmget(partition.watch(watch_id), "k", "s", "p", "n")
-            pipe.lrange(partition.events(watch_id), 0, -1)
-            pipe.zscore(partition.due, watch_id)
-            (key, state, polled, polls), events, due = await pipe.execute()
+            for place in places:
+                self.queue_read(pipe, place)
+            rows = await pipe.execute()
+        return [self.kept(rows[at : at + READ_COMMANDS]) for at in range(0, len(rows), READ_COMMANDS)]
+
+    @staticmethod
+    def queue_read(pipe: Any, place: CallPlace) -> None:
+        """Add the `READ_COMMANDS` commands that read a call to a pipeline; `kept` reads their answers."""
+        partition, watch_id = place
+        pipe.hmget(partition.watch(watch_id), "k", "s", "p", "n")
+        pipe.lrange(partition.events(watch_id), 0, -1)
+        pipe.zscore(partition.due, watch_id)
+
+    def kept(self, answers: Sequence[Any]) -> KeptCall | None:
+        """Return the call that the answers to `queue_read` tell of."""
+        (key, state, polled, polls), events, due = answers
         if key is None:
             return None
         return KeptCall(
@@ -131,6 +185,29 @@ class WatchStore:
             int(polled or 0) / 1000,
             (due or 0) / 1000,
         )
+
+    async def read_events(self, place: CallPlace, *, behind: int, limit: int) -> EventPage | None:
+        """Return up to `limit` of a call's events behind a sequence, or None when its retention is over."""
+        partition, watch_id = place
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            pipe.hget(partition.watch(watch_id), "k")
+            # One more than is shown tells whether anything follows.
+            pipe.lrange(partition.events(watch_id), behind, behind + limit)
+            key, found = await pipe.execute()
+        if key is None:
+            return None
+        events = tuple(codec.unpack_event(event) for event in found[:limit])
+        return EventPage(codec.unpack_names(key), behind + 1, events, more=len(found) > limit)
+
+    async def names_of(self, places: Sequence[CallPlace]) -> list[CallNames | None]:
+        """Return the names of calls, None for those whose retention is over."""
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for partition, watch_id in places:
+                pipe.hget(partition.watch(watch_id), "k")
+            found = await pipe.execute()
+        return [codec.unpack_names(key) if key else None for key in found]
 
 
 async def count_within(ledger: Ledger, names: Sequence[str], horizon_seconds: float) -> list[int]:

@@ -18,6 +18,9 @@ _QUIET = {
 
 def configure_logging(level: str) -> None:
     """Send all logging to standard output in one format; `level` is for our own loggers."""
+    for costly in ("logThreads", "logMultiprocessing", "logProcesses", "logAsyncioTasks"):
+        # What every record would be given, and no line shows; Python's own advice (logging HOWTO, "Optimization").
+        setattr(logging, costly, False)
     terminal = sys.stdout.isatty()
     renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     formatter = structlog.stdlib.ProcessorFormatter(

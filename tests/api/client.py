@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -19,10 +20,14 @@ TENANTS = "/v1/admin/tenants"
 CALLBACK_URL = "https://crm.example.com/hooks"
 
 
+# The framework builds its routes with the first request: for a thousand tests that is a minute.
+_application = lru_cache(4)(create_app)
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Run the application in this process, without a network."""
-    app = create_app(settings)
+    app = _application(settings)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.domain.breaker import breaker_name
 from app.resources import Resources
 from app.store.breakers import digest_of
 from app.store.deliveries import LoggedAttempt
@@ -179,16 +180,16 @@ async def test_a_retry_by_hand_gives_the_destination_a_chance(
     api: httpx.AsyncClient, tenant: Headers, resources: Resources
 ) -> None:
     one = await subscribed_to_ended_call(api, tenant, resources)
-    destination = "https://crm.example.com:443"
+    [owner] = (await resources.tenants.page(limit=10, after="")).items
+    name = breaker_name(owner.id, "https://crm.example.com:443")
     assert CALLBACK_URL.startswith("https://crm.example.com/")
     for _ in range(5):
-        await resources.breakers.failed(destination, "timeout", probe=False)
-    name = breaker(digest_of(destination))
-    await resources.ledger.redis.hset(name, "u", 9_999_999_999_999)
+        await resources.breakers.failed(name, "timeout", probe=False)
+    await resources.ledger.redis.hset(breaker(digest_of(name)), "u", 9_999_999_999_999)
 
     await api.post(f"{DELIVERIES}/{delivery_id(one, 1)}/retry", headers=tenant)
 
-    assert int(await resources.ledger.redis.hget(name, "u")) < 9_999_999_999_999
+    assert int(await resources.ledger.redis.hget(breaker(digest_of(name)), "u")) < 9_999_999_999_999
 
 
 async def test_nothing_is_retried_once_the_subscription_has_ended(

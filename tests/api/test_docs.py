@@ -1,11 +1,18 @@
 """The OpenAPI document, and the page that shows it without the outside world."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+
+from app.api.schemas.event import DeliveredEvent
+from app.api.webhooks import event_examples
+from app.domain.dialect import STATUS_PATH
+from app.domain.event import FINAL_NAMES
+from tests.api.client import ADMIN, TENANTS, Headers
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -85,14 +92,90 @@ async def test_every_operation_is_described_with_its_answers(document: dict[str,
         assert operation["description"]
         for status, answer in operation["responses"].items():
             assert answer["description"]
-            if int(status) >= 400:
+            if int(status) >= 400 and path != STATUS_PATH:
                 assert answer["content"] == {
                     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
                 }
         if path.startswith("/v1/"):
-            assert {"401", "503"} <= set(operation["responses"])
+            assert {"401", "422", "500", "503"} <= set(operation["responses"])
+            assert ("429" in operation["responses"]) == (not path.startswith("/v1/admin/"))
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= set(operation["responses"])
+        if "{" in path:
+            assert "404" in operation["responses"]
     assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in names)
     assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+
+
+async def test_answers_are_described_with_their_headers(document: dict[str, Any]) -> None:
+    expected = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After", "201": "Location"}
+    for path, _, operation in _operations(document):
+        keyed = [one["name"] for one in operation.get("parameters", ()) if one["name"] == "Idempotency-Key"]
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"]
+            if path.startswith("/v1/") and status in expected:
+                assert expected[status] in answer["headers"]
+            if operation.get("security") == [{"TenantKey": []}] and status != "401":
+                assert {"RateLimit", "RateLimit-Policy"} <= set(answer["headers"])
+            assert ("Idempotency-Replayed" in answer["headers"]) == (bool(keyed) and status.startswith("2"))
+
+
+async def test_sections_are_in_order_and_none_is_without_a_description(document: dict[str, Any]) -> None:
+    sections = [tag["name"] for tag in document["tags"]]
+    used = [operation["tags"] for _, _, operation in _operations(document)]
+
+    assert all(tag["description"] for tag in document["tags"])
+    assert list(dict.fromkeys(name for [name] in used)) == sections
+
+
+async def test_every_body_has_an_example_that_is_accepted(
+    api: httpx.AsyncClient, tenant: Headers, document: dict[str, Any]
+) -> None:
+    for path, method, operation in _operations(document):
+        if "requestBody" not in operation:
+            continue
+        shape = operation["requestBody"]["content"]["application/json"]["schema"]
+        reference = shape.get("$ref") or shape["anyOf"][0]["$ref"]
+        examples = document["components"]["schemas"][reference.rpartition("/")[2]]["examples"]
+        headers = ADMIN if path.startswith(TENANTS) else tenant
+        for example in examples:
+            answer = await api.request(method, path, headers=headers, json=example)
+            assert answer.status_code in (200, 201, 202, 404), (path, example, answer.text)
+        assert examples
+
+
+TYPES = "created queued ringing in_progress completed failed no_answer busy cancelled lost"
+
+
+async def test_there_is_a_webhook_for_each_type_of_event(document: dict[str, Any]) -> None:
+    known = [f"call.{name}" for name in TYPES.split()]
+
+    assert list(document["webhooks"]) == [*known, "call.{status}", "ping"]
+    for name, hook in document["webhooks"].items():
+        operation = hook["post"]
+        body = operation["requestBody"]["content"]["application/json"]
+        assert [one["name"] for one in operation["parameters"]] == [
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+        ]
+        assert "2XX" in operation["responses"]
+        if name.startswith("call."):
+            assert {"3XX", "410", "429", "503", "default"} <= set(operation["responses"])
+            assert body["schema"]["$ref"] == "#/components/schemas/DeliveredEvent"
+            assert body["example"]["data"]["final"] == (name.removeprefix("call.") in FINAL_NAMES)
+        if name in known:
+            assert body["example"]["type"] == name == body["schema"]["properties"]["type"]["const"]
+    assert document["webhooks"]["call.lost"]["post"]["requestBody"]["content"]["application/json"]["example"]["data"][
+        "reason"
+    ]
+
+
+async def test_the_examples_are_what_their_schema_describes_and_nothing_beside_it() -> None:
+    for example in event_examples().values():
+        told = DeliveredEvent.model_validate_json(json.dumps(example), strict=True, extra="forbid")
+        assert told.model_dump(exclude_unset=True) == example
 
 
 async def test_every_operation_names_the_key_it_needs(document: dict[str, Any]) -> None:

@@ -109,3 +109,23 @@ async def test_a_body_that_is_no_json_is_refused(api: httpx.AsyncClient, tenant:
     broken = await api.post(f"{DELIVERIES}/retry", headers={**tenant, "content-type": "application/json"}, content=b"{")
 
     assert (unsaid.status_code, broken.status_code) == (415, 400)
+
+
+async def test_a_range_is_that_of_the_last_attempts_as_they_are_shown(
+    api: httpx.AsyncClient, tenant: Headers, resources: Resources
+) -> None:
+    one = await subscribed_to_ended_call(api, tenant, resources)
+    await give_up(resources, one)
+    [failed] = (await api.get(DELIVERIES, headers=tenant, params={"status": "failed"})).json()["items"]
+    at = failed["last_attempt_at"]
+
+    assert (await retry_failed(api, tenant, since=at, until=at))["queued"] == 1
+
+
+@pytest.mark.parametrize("text", ["2024-03-15T10:00:00", "2024-03-15", "2024-03-15T10:00:00 UTC", "yesterday"])
+async def test_a_time_that_does_not_name_its_offset_is_refused(
+    api: httpx.AsyncClient, tenant: Headers, text: str
+) -> None:
+    answer = await api.post(f"{DELIVERIES}/retry", headers=tenant, json={"since": text})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "since"

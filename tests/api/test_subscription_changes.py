@@ -316,4 +316,4 @@ async def test_the_document_tells_a_field_left_out_from_null(api: httpx.AsyncCli
         assert "default" not in described
         assert described["type"] in ("string", "array", "object", "boolean")
     answers = document["paths"]["/v1/subscriptions/{subscription_id}"]["patch"]["responses"]
-    assert set(answers) == {"200", "400", "401", "404", "409", "413", "415", "422", "503"}
+    assert set(answers) == {"200", "400", "401", "404", "409", "413", "415", "422", "429", "500", "503"}

@@ -91,8 +91,8 @@ def test_parts_of_a_key_never_run_into_each_other(one: tuple[str, ...], other: t
 
 def test_the_watch_id_is_stable_and_tells_nothing_of_the_connector() -> None:
     """The id names keys in the store: another value would orphan every watch of an installation."""
-    assert make_key().watch_id == "uwvs7ivbjpjpkq2k525tccr3sy"
-    assert re.fullmatch(r"[a-z2-7]{26}", make_key(connector_id="\N{SNOWMAN}").watch_id)
+    assert make_key().watch_id == "pasvoqFL0vVDSu67MQo7lhd8"
+    assert re.fullmatch(r"[A-Za-z0-9_-]{24}", make_key(connector_id="\N{SNOWMAN}").watch_id)
 
 
 def test_the_connector_is_a_credential_and_is_never_printed() -> None:

@@ -1,6 +1,7 @@
 """One stack for all tests that break nothing: starting the processes costs more than most tests."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -9,6 +10,9 @@ from app.dev.simulator import SimulatorSettings
 from tests.e2e.stack import Stack, running
 from tests.e2e.trouble import follow_all
 from tests.judge import Subscriber
+
+BUSY_TIMEOUT_SECONDS = 1.0
+_HERE = Path(__file__).parent
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -20,6 +24,19 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stac
         # Long enough that a receiver which hangs is still hanging when the other one has got everything.
         delivery_timeout_seconds=8,
         delivery_retry_seconds="0.1,0.1,0.1,0.1,0.1,0.1",
+    ) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def busy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """A stack that tells all it knows in its logs, and whose attempts are short."""
+    async with running(
+        tmp_path_factory.mktemp("busy"),
+        simulator=SimulatorSettings(seed=11),
+        delivery_timeout_seconds=BUSY_TIMEOUT_SECONDS,
+        delivery_retry_seconds="0.2,0.2,0.2",
+        log_level="DEBUG",
     ) as stack:
         yield stack
 
@@ -49,3 +66,10 @@ async def impatient(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 async def troubled(impatient: Stack) -> dict[str, Subscriber]:
     """A subscriber for each kind of trouble. It is begun early: other tests take place while these calls end."""
     return await follow_all(impatient)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one process when several share the work: there the stacks are started once."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.xdist_group("e2e"))

@@ -47,8 +47,12 @@ def new_sid() -> str:
 
 @dataclass
 class Stack:
-    """What runs. `api` and `admin` are clients of the API with a tenant's key and with the admin key."""
+    """What runs, and keeps its data and its logs in a folder.
 
+    `api` and `admin` are clients of the API with a tenant's key and with the admin key.
+    """
+
+    folder: Path
     redis: EmbeddedRedis
     simulator_url: str
     upstream: Upstream
@@ -179,6 +183,7 @@ async def running(folder: Path, *, simulator: SimulatorSettings, **more: object)
         tenant = await new_tenant(admin)
         client = await stack.enter_async_context(open_client(api_url, tenant["api_key"]))
         yield Stack(
+            folder=folder,
             redis=redis,
             simulator_url=simulator_url,
             upstream=upstream,

@@ -4,7 +4,8 @@ from typing import Any
 
 from app.resources import Resources
 from app.store.deliveries import ClaimedOutbox, Settlement
-from app.store.subscriptions import Changed, Registration, SubscriptionChange
+from app.store.registrations import Registration
+from app.store.subscriptions import Changed, SubscriptionChange
 from app.store.watches import Recorded
 from tests.store.making import claim_one, read, settle, subscribed
 

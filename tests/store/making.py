@@ -6,7 +6,8 @@ from app.domain.subscription import event_filter
 from app.resources import Resources
 from app.store.deliveries import ClaimedOutbox, LoggedAttempt, SettledAs, Settlement
 from app.store.keys import Partition
-from app.store.subscriptions import NewSubscription, Registration, Subscription
+from app.store.registrations import Registration
+from app.store.subscriptions import NewSubscription, Subscription
 from app.store.watches import Recorded
 from tests.builders import ACCOUNT, CALL_SID, CONNECTOR, LIFE, PROJECT, make_key
 from tests.store.polling import EVERYTHING, LEASE, poll
@@ -31,7 +32,7 @@ async def register(
 ) -> Registration:
     key = make_key(account_id=account_id, project_id=project_id, connector_id=connector_id, call_sid=call_sid)
     wanted = NewSubscription(tenant_id, key, url, event_filter(list(events)), metadata or {}, secret, headers or {})
-    return await resources.subscriptions.register(wanted)
+    return await resources.registrations.register(wanted)
 
 
 async def read(resources: Resources, subscription_id: str) -> Subscription:
@@ -108,7 +109,9 @@ def given_up(claimed: ClaimedOutbox) -> Settlement:
     first = claimed.events[0].sequence
     after = claimed.cursor if claimed.own_lane else first
     logged = attempt(claimed, status_code=500)
-    return Settlement(claimed.member, first, claimed.cursor, claimed.failures, "fail", logged, cursor_after=after)
+    return Settlement(
+        claimed.member, first, claimed.cursor, claimed.failures, "fail", logged, retry_at=logged.at, cursor_after=after
+    )
 
 
 def passed(claimed: ClaimedOutbox, *, retry_at: float, lease: float = 0.0) -> Settlement:

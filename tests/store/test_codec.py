@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.event import CallNames
 from app.domain.snapshot import Ahead, Snapshot
-from app.domain.watch import Trouble
+from app.domain.watch import Trouble, Watch
 from app.store import codec
 from app.store.codec import UnknownLayout
 from app.store.vault import Vault
@@ -45,10 +45,14 @@ _events = st.builds(
 )
 
 
+def packed_key(watch: Watch) -> bytes:
+    return codec.KeyWriter(VAULT).pack(watch.key, watch.registered_at)
+
+
 @given(_watches)
 def test_a_watch_comes_back_as_it_was(watch: object) -> None:
     assert isinstance(watch, type(make_watch()))
-    assert codec.unpack_watch(codec.pack_key(watch, VAULT), codec.pack_state(watch), VAULT) == watch
+    assert codec.unpack_watch(packed_key(watch), codec.pack_state(watch), VAULT) == watch
 
 
 @given(_events)
@@ -60,7 +64,7 @@ def test_an_event_comes_back_as_it_was(event: object) -> None:
 def test_a_calls_names_are_read_without_any_key() -> None:
     key = make_key()
 
-    packed = codec.pack_key(make_watch(key=key), VAULT)
+    packed = packed_key(make_watch(key=key))
 
     assert codec.unpack_names(packed) == CallNames.of(key)
     assert CONNECTOR.encode() not in packed
@@ -68,9 +72,7 @@ def test_a_calls_names_are_read_without_any_key() -> None:
 
 def test_what_a_newer_version_appended_is_passed_over() -> None:
     watch = make_watch(snapshot=make_snapshot())
-    key, state = (
-        codec.pack([*codec.unpack(part), "news"]) for part in (codec.pack_key(watch, VAULT), codec.pack_state(watch))
-    )
+    key, state = (codec.pack([*codec.unpack(part), "news"]) for part in (packed_key(watch), codec.pack_state(watch)))
 
     assert codec.unpack_watch(key, state, VAULT) == watch
     assert codec.unpack_event(codec.pack([*codec.unpack(codec.pack_event(make_event())), 7])) == make_event()
@@ -92,6 +94,6 @@ def test_only_our_own_errors_are_borne_when_a_row_is_read(caplog: pytest.LogCapt
 def test_times_are_kept_to_the_millisecond() -> None:
     watch = make_watch(registered_at=1710496800.1234)
 
-    read = codec.unpack_watch(codec.pack_key(watch, VAULT), codec.pack_state(watch), VAULT)
+    read = codec.unpack_watch(packed_key(watch), codec.pack_state(watch), VAULT)
 
     assert read == replace(watch, registered_at=1710496800.123, phase_since=1710496800.123)

@@ -8,7 +8,7 @@ from app.domain.cadence import PollAgain
 from app.domain.subscription import SubscriptionStatus
 from app.resources import Resources
 from app.store.deliveries import Settlement
-from app.store.subscriptions import Registration
+from app.store.registrations import Registration
 from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
 from tests.store.making import URL, attempt, claim, claim_one, failed, passed, read, register, settle

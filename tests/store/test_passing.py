@@ -100,7 +100,7 @@ async def test_an_event_that_comes_while_the_head_is_being_tried_has_it_tried_ag
 
     settled = await settle(resources, one.partition, put_off(trying, "slow", retry_at=now + 500))
 
-    assert settled == [Recorded.DONE_WITH_MORE]
+    assert settled == [Recorded.DUE_ANEW]
     [again] = await claim(resources, one.partition)
     assert [pending.sequence for pending in again.events] == [1, 2]
     # Once: what came meanwhile is known now.

@@ -78,7 +78,7 @@ async def test_an_attempt_under_way_is_not_made_twice_by_pausing_and_resuming(re
 
     assert await claim(resources, one.partition) == []
     done = settled(claimed, verdict="done", cursor_after=1)
-    assert await settle(resources, one.partition, done) == [Recorded.DONE_WITH_MORE]
+    assert await settle(resources, one.partition, done) == [Recorded.DUE_ANEW]
     [following] = await claim(resources, one.partition)
     assert [pending.sequence for pending in following.events] == [2]
 

@@ -4,9 +4,10 @@ from app.domain.subscription import SubscriptionStatus
 from app.resources import Resources
 from app.store.redelivery import Redelivered, RedeliveryStore, Replay, Retry
 from app.store.subscriptions import SubscriptionChange
+from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
 from tests.store.keys import lifetimes
-from tests.store.making import TENANT, claim, claim_one, read, subscribed
+from tests.store.making import TENANT, claim, claim_one, delivered, read, settle, subscribed
 from tests.store.polling import poll
 from tests.store.sending import (
     arrive,
@@ -298,3 +299,16 @@ async def test_a_paused_subscription_is_replayed_when_it_is_resumed(resources: R
 
     [claimed] = await claim(resources, one.partition)
     assert [pending.sequence for pending in claimed.events] == [1, 2, 3, 4, 5]
+
+
+async def test_a_replay_begins_as_soon_as_the_attempt_under_way_has_ended(resources: Resources) -> None:
+    one = await subscribed(resources)
+    await settle(resources, one.partition, delivered(await claim_one(resources, one.partition)))
+    under_way = await claim_one(resources, one.partition)
+    await _replay(resources, one.id, 1)
+    assert await claim(resources, one.partition) == []
+
+    assert await settle(resources, one.partition, delivered(under_way)) == [Recorded.STALE]
+
+    [again] = await claim(resources, one.partition)
+    assert again.cursor == 0

@@ -163,7 +163,7 @@ async def test_every_key_of_a_call_has_a_lifetime(resources: Resources) -> None:
     for_ever = {name for name, left in found.items() if left == -1}
     assert for_ever == {registration.partition.due, "rb:installation"}
     assert all(longest - 60_000 < left <= longest for name, left in found.items() if name not in for_ever)
-    assert len(found) == 2 + 5
+    assert len(found) == 2 + 6
 
 
 async def test_a_later_subscription_prolongs_what_it_shares(resources: Resources) -> None:
@@ -197,7 +197,9 @@ async def test_no_script_call_touches_two_partitions(resources: Resources) -> No
 
     assert len({one.partition.number for one in made}) == resources.settings.partitions
     for one in made:
-        assert resources.subscriptions.partition_of(one.id) is one.partition
+        found = resources.subscriptions.partition_of(one.id)
+        assert found is not None
+        assert found.number == one.partition.number
     left = await lifetimes(resources)
     tags = {name.partition("}")[0] for name in left if name != "rb:installation"}
     assert tags == {f"rb:{{{number:02d}" for number in range(resources.settings.partitions)}

@@ -60,3 +60,19 @@ def test_nothing_that_was_cut_short_opens() -> None:
     for length in range(len(sealed)):
         with pytest.raises(UndecryptableSecret):
             VAULT.open(sealed[:length], "connector")
+
+
+def test_what_is_under_another_key_is_sealed_anew_and_the_rest_stays_as_it_is() -> None:
+    rotated = Vault([NEW, OLD])
+    before = VAULT.seal("kept", "connector")
+
+    after = rotated.reseal(before, "connector")
+
+    assert Vault([NEW]).open(after, "connector") == "kept"
+    assert rotated.reseal(after, "connector") is after
+
+
+@pytest.mark.parametrize("vault", [VAULT, Vault([NEW, OLD]), Vault([NEW])])
+def test_what_does_not_open_is_not_sealed_anew(vault: Vault) -> None:
+    with pytest.raises(UndecryptableSecret):
+        vault.reseal(VAULT.seal("kept", "connector ten_1"), "connector ten_2")

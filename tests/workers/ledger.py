@@ -11,6 +11,7 @@ from app.domain.dialect import parse_answer
 from app.domain.subscription import EventFilter
 from app.outbound.callback import CallbackClient
 from app.resources import Resources
+from app.store.breakers import BreakerStore
 from app.store.deliveries import ClaimedOutbox
 from app.store.keys import Partition
 from app.store.subscriptions import NewSubscription
@@ -48,7 +49,7 @@ class Desk:
         headers: dict[str, str] | None = None,
     ) -> str:
         new = NewSubscription(self.tenant.id, self.key, url, EventFilter(events), metadata or {}, secret, headers or {})
-        return (await self.resources.subscriptions.register(new)).id
+        return (await self.resources.registrations.register(new)).id
 
     async def happen(self, pairs: Pairs = LIFE, seconds_ago: float = 0.0) -> None:
         """Write down what a poll that shows this history leads to."""
@@ -99,14 +100,19 @@ class Desk:
                     await deliverer.deliver(self.partition, claim)
                 await asyncio.sleep(0.001)
 
-    def deliverer(self, callbacks: CallbackClient, schedule: tuple[float, ...] = (1.0,) * 10) -> Deliverer:
+    def deliverer(
+        self,
+        callbacks: CallbackClient,
+        schedule: tuple[float, ...] = (1.0,) * 10,
+        breakers: BreakerStore | None = None,
+    ) -> Deliverer:
         clock = self.resources.ledger.clock
         return Deliverer(
             deliveries=self.resources.deliveries,
             subscriptions=self.resources.subscriptions,
             attempts=Attempts(callbacks, clock),
-            destinations=Destinations(self.resources.breakers, clock, places=10, places_each=10),
-            keys=SigningKeys(self.resources.tenants, clock),
+            destinations=Destinations(breakers or self.resources.breakers, clock, places=10, places_each=10),
+            keys=SigningKeys(self.resources.signing_secrets, clock),
             clock=clock,
             doorbell=self.resources.deliver_doorbell,
             schedule=schedule,

@@ -10,29 +10,29 @@ from app.domain.breaker import FAILURES_TO_OPEN, Admitted, Refused
 from app.domain.retry import Responded, Unreachable
 from app.resources import Resources
 from app.store.breakers import BreakerStore
-from workers.destinations import Destinations
+from workers.destinations import Destinations, Target
 
-SLOW, WELL = "https://slow.example.com/hooks", "https://well.example.com/hooks"
+SLOW, WELL = Target("ten_a", "https://slow.example.com:443"), Target("ten_a", "https://well.example.com:443")
 ANSWER, TIMEOUT = Responded(204), Unreachable("timeout")
 
 
-def make_destinations(resources: Resources, places: int = 8, each: int = 3) -> Destinations:
+def make_destinations(resources: Resources, places: int = 8, each: int = 4) -> Destinations:
     breakers = BreakerStore(resources.ledger, (1800.0,), timeout_seconds=1.0)
     return Destinations(breakers, resources.ledger.clock, places=places, places_each=each)
 
 
 @asynccontextmanager
-async def holding(destinations: Destinations, *urls: str) -> AsyncIterator[list[Refused | None]]:
-    """Hold a place for each URL, or be told that there is none."""
+async def holding(destinations: Destinations, *targets: Target) -> AsyncIterator[list[Refused | None]]:
+    """Hold a place for each, or be told that there is none."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(destinations.place(url)) for url in urls]
+        yield [await stack.enter_async_context(destinations.place(target)) for target in targets]
 
 
-async def must_wait(destinations: Destinations, url: str) -> bool:
-    """Whether a place at a URL has to be waited for, when everything that can happen at once has happened."""
+async def must_wait(destinations: Destinations, target: Target) -> bool:
+    """Whether a place has to be waited for, when everything that can happen at once has happened."""
 
     async def enter() -> None:
-        async with destinations.place(url):
+        async with destinations.place(target):
             pass
 
     task = asyncio.create_task(enter())
@@ -47,19 +47,19 @@ async def must_wait(destinations: Destinations, url: str) -> bool:
 async def test_a_destination_has_so_many_places_and_no_more(resources: Resources) -> None:
     destinations = make_destinations(resources)
     await destinations.report(WELL, ANSWER, probe=False)
-    async with holding(destinations, *[WELL] * 3) as places:
-        assert places == [None] * 3
-        assert await must_wait(destinations, f"{WELL}/of/another/tenant")
-        assert not await must_wait(destinations, "https://well.example.com:8443/hooks")
+    async with holding(destinations, *[WELL] * 4) as places:
+        assert places == [None] * 4
+        assert await must_wait(destinations, WELL._replace(tenant_id="ten_b"))
+        assert not await must_wait(destinations, WELL._replace(destination="https://well.example.com:8443"))
 
 
 async def test_for_one_that_has_failed_nobody_waits_in_a_crowd(resources: Resources) -> None:
     """Who waits is held, and what is held is bounded: it would keep the claims of others out."""
     destinations = make_destinations(resources)
     await destinations.report(SLOW, TIMEOUT, probe=False)
-    async with holding(destinations, *[SLOW] * 4) as places:
-        assert places[:3] == [None] * 3
-        refused = places[3]
+    async with holding(destinations, *[SLOW] * 2) as places, holding(destinations, SLOW) as more:
+        assert places == [None] * 2
+        [refused] = more
         assert refused is not None
         assert 0 < refused.until - resources.ledger.clock.now() < 1
 
@@ -67,7 +67,7 @@ async def test_for_one_that_has_failed_nobody_waits_in_a_crowd(resources: Resour
 async def test_however_many_hang_the_others_have_half_of_the_places(resources: Resources) -> None:
     destinations = make_destinations(resources, places=8)
     await destinations.report(WELL, ANSWER, probe=False)
-    hanging = [f"https://hangs-{number}.example.com/" for number in range(4)]
+    hanging = [Target("ten_a", f"https://hangs-{number}.example.com:443") for number in range(4)]
     async with holding(destinations, *hanging) as places:
         assert places == [None] * 4
         assert await must_wait(destinations, SLOW)
@@ -131,3 +131,27 @@ async def test_who_leaves_makes_room(resources: Resources) -> None:
     for _ in range(3):
         async with holding(destinations, SLOW) as places:
             assert places == [None]
+
+
+async def test_one_tenants_failures_keep_no_other_tenant_away(resources: Resources) -> None:
+    """Many have their endpoints on one host: who chooses one there that fails silences nobody but himself."""
+    destinations = make_destinations(resources)
+    other = SLOW._replace(tenant_id="ten_b")
+    await destinations.report(other, ANSWER, probe=False)
+    for _ in range(3 * FAILURES_TO_OPEN):
+        await destinations.report(SLOW, TIMEOUT, probe=False)
+    assert isinstance(await destinations.admission(SLOW), Refused)
+    assert await destinations.admission(other) == Admitted()
+    async with holding(destinations, other) as places:
+        assert places == [None]
+
+
+async def test_one_tenants_hanging_endpoint_leaves_the_others_of_its_host_half_of_the_places(
+    resources: Resources,
+) -> None:
+    destinations = make_destinations(resources)
+    other = SLOW._replace(tenant_id="ten_b")
+    await destinations.report(other, ANSWER, probe=False)
+    async with holding(destinations, *[SLOW] * 2):
+        assert await must_wait(destinations, SLOW)
+        assert not await must_wait(destinations, other)

@@ -82,6 +82,29 @@ async def test_partitions_have_bells_of_their_own(redis_url: str) -> None:
         assert sorted(str(job["a"]) for job in await jobs(queue)) == ["[0]", "[1]", "[2]"]
 
 
+async def test_a_ring_is_what_arq_itself_would_write(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        doorbell.ring(3)
+        await doorbell.aclose()
+        [(ours, our_score)] = await queue.zrange(QUEUE, 0, -1, withscores=True)
+        await queue.zrem(QUEUE, ours)
+        await queue.enqueue_job("look", 3, _job_id="arq's", _queue_name=QUEUE)
+        [(arqs, arqs_score)] = await queue.zrange(QUEUE, 0, -1, withscores=True)
+        our_job, arqs_job = [msgpack.unpackb(await queue.get(job_key_prefix + one.decode())) for one in (ours, arqs)]
+        assert {**our_job, "et": None} == {**arqs_job, "et": None}
+        assert our_job["et"] == our_score <= arqs_score == arqs_job["et"]
+
+
+async def test_partitions_that_are_rung_for_at_once_are_one_round_trip(redis_url: str) -> None:
+    async with open_doorbell(redis_url) as (doorbell, queue):
+        await queue.config_resetstat()
+        for partition in range(16):
+            doorbell.ring(partition)
+        await doorbell.aclose()
+        assert await has_rung(queue, 16)
+        assert (await queue.info("commandstats"))["cmdstat_eval"]["calls"] == 1
+
+
 async def test_a_queue_that_nobody_listens_to_does_not_grow_without_end(redis_url: str) -> None:
     async with open_doorbell(redis_url) as (doorbell, queue):
         await queue.zadd(QUEUE, {f"job {number}": number for number in range(2000)})

@@ -4,16 +4,18 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.common import EXAMPLE_URL
+from app.api.schemas.common import EXAMPLE_URL, CallbackUrl
 from app.outbound.http import Answer, ErrorClass, Exchange, NoAnswer
 
 
 class CallbackTest(BaseModel):
     """A wish to see whether a URL can be reached."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"callback_url": EXAMPLE_URL}]}
+    )
 
-    callback_url: str = Field(description="Where the ping is POSTed.", examples=[EXAMPLE_URL])
+    callback_url: CallbackUrl = Field(description="Where the ping is POSTed.")
 
 
 class CallbackTestResult(BaseModel):

@@ -104,7 +104,7 @@ class DeliveryList(BaseModel):
 
 
 class FailedDeliveries(BaseModel):
-    """Which failed deliveries to send again: by when they were given up, both times included."""
+    """Which failed deliveries to send again: by their `last_attempt_at`, both times included."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -112,8 +112,8 @@ class FailedDeliveries(BaseModel):
         json_schema_extra={"examples": [{"since": "2024-03-15T10:00:00Z", "until": "2024-03-15T12:00:00Z"}]},
     )
 
-    since: Timestamp | None = Field(None, description="Those given up at this time or later.")
-    until: Timestamp | None = Field(None, description="Those given up at this time or before.")
+    since: Timestamp | None = Field(None, description="Those whose last attempt was at this time or later.")
+    until: Timestamp | None = Field(None, description="Those whose last attempt was at this time or before.")
 
 
 class Requeued(BaseModel):

@@ -1,15 +1,29 @@
 """Subscriptions."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.common import EXAMPLE_SID, EXAMPLE_URL, Timestamp
+from app.api.problems import Problem
+from app.api.schemas.common import (
+    EXAMPLE_SID,
+    EXAMPLE_URL,
+    CallbackUrl,
+    CallSid,
+    EventName,
+    Metadata,
+    ReceiverHeaders,
+    SecretText,
+    Timestamp,
+    UpstreamName,
+)
 from app.domain.subscription import EVERYTHING, MAX_EVENTS, MAX_HEADERS, MAX_METADATA_KEYS, SubscriptionStatus
 from app.domain.timestamps import format_unix
+from app.service.registrations import WantedSubscription
 from app.store import subscriptions as store
 
 MASK = "***"
+MAX_BATCH = 1000
 
 
 class NewSubscription(BaseModel):
@@ -30,35 +44,41 @@ class NewSubscription(BaseModel):
         },
     )
 
-    call_sid: str = Field(description="The call's SID, as the upstream's trigger endpoint returned it.")
-    callback_url: str = Field(description="Where the events are POSTed.")
-    events: list[str] | None = Field(
+    call_sid: CallSid = Field(description="The call's SID, as the upstream's trigger endpoint returned it.")
+    callback_url: CallbackUrl = Field(description="Where the events are POSTed.")
+    events: list[EventName] | None = Field(
         None,
         min_length=1,
         max_length=MAX_EVENTS,
         description="Event types, `call.*` for all of them (the default), or `final` for the one that ends the call.",
     )
-    metadata: dict[str, str] | None = Field(
+    metadata: Metadata | None = Field(
         None,
         description=f"Up to {MAX_METADATA_KEYS} texts of your own, repeated in each delivery.",
     )
-    secret: str | None = Field(
+    secret: SecretText | None = Field(
         None,
         repr=False,
         description="A signing secret (`whsec_` and base64) for this subscription alone, instead of the tenant's.",
     )
-    headers: dict[str, str] | None = Field(
+    headers: ReceiverHeaders | None = Field(
         None,
         repr=False,
         description=f"Up to {MAX_HEADERS} request headers for the receiver's own authentication. Kept encrypted.",
     )
-    account_id: str | None = Field(None, description="The upstream account, if not the tenant's.")
-    project_id: str | None = Field(None, description="The upstream project, if not the tenant's.")
-    connector_id: str | None = Field(
+    account_id: UpstreamName | None = Field(None, description="The upstream account, if not the tenant's.")
+    project_id: UpstreamName | None = Field(None, description="The upstream project, if not the tenant's.")
+    connector_id: UpstreamName | None = Field(
         None,
         repr=False,
         description="The upstream connector, if not the tenant's. A credential: it is never shown again.",
     )
+
+
+def wanted_subscription(new: NewSubscription) -> WantedSubscription:
+    """Return what was asked for; a field that is null is one that was left out."""
+    said = {name: value for name, value in new.__dict__.items() if value is not None}
+    return WantedSubscription(**said)
 
 
 class SubscriptionChange(BaseModel):
@@ -72,19 +92,19 @@ class SubscriptionChange(BaseModel):
 
     # Fields that may be left out and not be null. What the factories make is never looked at (see `said`), and a
     # factory, unlike a default, does not show in the document.
-    callback_url: str = Field(
+    callback_url: CallbackUrl = Field(
         default_factory=str,
         description="Where the events not delivered yet are POSTed.",
         examples=[EXAMPLE_URL],
     )
-    events: list[str] = Field(
+    events: list[EventName] = Field(
         default_factory=list,
         min_length=1,
         max_length=MAX_EVENTS,
         description="Which events to send of those not delivered yet: event types, `call.*` or `final`.",
         examples=[["final"]],
     )
-    metadata: dict[str, str] = Field(
+    metadata: Metadata = Field(
         default_factory=dict,
         description="All of the metadata, not a part of it. Events that the call has had by now keep what they had.",
     )
@@ -148,3 +168,44 @@ class SubscriptionList(BaseModel):
         description="What to ask the next page with; null at the end. With a filter a page may hold fewer items "
         "than `limit`, even none, and not be the last.",
     )
+
+
+class NewSubscriptions(BaseModel):
+    """Many wishes at once."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {"items": [{"call_sid": EXAMPLE_SID, "callback_url": EXAMPLE_URL, "metadata": {"deal": "4711"}}]}
+            ]
+        },
+    )
+
+    items: list[Any] = Field(
+        min_length=1,
+        max_length=MAX_BATCH,
+        description="Each is what `POST /v1/subscriptions` takes. One that is refused does not keep the others back.",
+        json_schema_extra={"items": {"$ref": "#/components/schemas/NewSubscription"}},
+    )
+
+
+class RegisteredItem(BaseModel):
+    """An item that was registered, or that was there already."""
+
+    status: Literal[200, 201] = Field(description="201 for a new subscription, 200 for one that was there.")
+    subscription: Subscription
+
+
+class RefusedItem(BaseModel):
+    """An item that was refused."""
+
+    status: Literal[422, 429] = Field(description="As `POST /v1/subscriptions` would have answered.")
+    error: Problem
+
+
+class BatchResult(BaseModel):
+    """What came of each item, in order."""
+
+    items: list[RegisteredItem | RefusedItem]

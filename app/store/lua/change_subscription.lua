@@ -12,7 +12,8 @@
 -- 4. Paused: its places leave the outbox, but for a leased one: an attempt is under way there, and its lease keeps
 --    it from being made twice should the subscription be resumed meanwhile.
 -- 5. Resumed, or sent elsewhere: whatever is to be delivered has its places, due now. Another filter: what was
---    held back so far may be wanted, so the head has a place too; one that was there keeps its time.
+--    held back so far may be wanted, so the head has a place too; one that was there keeps its time. Where an
+--    attempt is under way, its end is waited for.
 --
 -- Returns 0 (none there any more), 1 (ended before), 2 (URL taken), 3 (stale), 4 (changed, or nothing to change) or
 --         5 (changed, and something is due now)
@@ -78,6 +79,8 @@ for _, place in ipairs(places(wanted == 'paused' or written > tonumber(fields[4]
   local leased = score and tonumber(score) % 1 ~= 0
   if wanted == 'paused' and not leased then
     redis.call('ZREM', KEYS[1], place)
+  elseif leased and place == ARGV[2] then
+    redis.call('HSET', KEYS[2], 'h', 1)
   elseif not leased and (not score or status == 'paused' or moved) then
     redis.call('ZADD', KEYS[1], now, place)
     result = 5

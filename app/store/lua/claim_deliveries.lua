@@ -9,7 +9,8 @@
 -- Events and keys of a call are returned once, however many subscriptions refer to them.
 --
 -- Returns {Redis time in ms, {{watch key, sequence of the first event, {event, …}}, …},
---          {{member, due in ms, tenant, body, cursor, failures, index into the second, when a slow head is due in ms or nil}, …}}
+--          {{member, due in ms, tenant, body, cursor, failures, index into the second, when a slow head is due in ms or nil,
+--            when the subscription was changed last or nil}, …}}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local pool, index, claimed = {}, {}, {}
@@ -33,7 +34,7 @@ for i = 1, #due, 2 do
   local member, score = due[i], math.floor(tonumber(due[i + 1]))
   local subscription, parked = string.match(member, '^([^/]+)/?(%d*)$')
   local key = ARGV[1] .. 'sub:' .. subscription
-  local fields = redis.call('HMGET', key, 'w', 't', 'st', 'b', 'c', 'a', 'n')
+  local fields = redis.call('HMGET', key, 'w', 't', 'st', 'b', 'c', 'a', 'n', 'u')
   local failures, events = fields[6], nil
   if fields[1] and fields[3] == 'active' then
     if parked == '' then
@@ -45,7 +46,7 @@ for i = 1, #due, 2 do
   end
   if events then
     redis.call('ZADD', KEYS[1], string.format('%.1f', math.max(score, now) + ARGV[3] - 0.5), member)
-    claimed[#claimed + 1] = {member, score, fields[2], fields[4], fields[5], failures, events, parked == '' and fields[7]}
+    claimed[#claimed + 1] = {member, score, fields[2], fields[4], fields[5], failures, events, parked == '' and fields[7], fields[8]}
   else
     redis.call('ZREM', KEYS[1], member)
   end

@@ -11,7 +11,8 @@
 -- 3. Else the state and the events are written, and each live subscription that wants one of the events has
 --    something to deliver. One that is already in the outbox keeps its place there, for it may be leased; but a
 --    head that fails slowly is tried at once, so that what is new waits for nothing but a last try of its elder.
--- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time.
+-- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time. Its
+--    subscriptions are not counted as active any more.
 --
 -- Returns for each poll 0 (stale), 1 (recorded) or 2 (recorded, with something to deliver), then the time in ms
 local clock = redis.call('TIME')
@@ -58,6 +59,19 @@ local function queue(subscriptions, types, final)
   return queued
 end
 
+local function uncount(subscriptions)
+  for _, value in ipairs(redis.call('HVALS', subscriptions)) do
+    local subscription = string.match(value, '^[^ ]+')
+    local tenant = redis.call('HGET', ARGV[1] .. 'sub:' .. subscription, 't')
+    if tenant then
+      local active, period = ARGV[1] .. 'active:' .. tenant, string.sub(subscription, 7, 10)
+      if redis.call('HINCRBY', active, period, -1) <= 0 then
+        redis.call('HDEL', active, period)
+      end
+    end
+  end
+end
+
 local results, at = {}, 3
 while at <= #ARGV do
   local id, version, polled, due, state, final, count = unpack(ARGV, at, at + 6)
@@ -84,6 +98,7 @@ while at <= #ARGV do
     if final ~= '' then
       redis.call('ZREM', KEYS[1], id)
       redis.call('HSET', watch, 'f', final)
+      uncount(ARGV[1] .. 'subs:' .. id)
       for _, key in ipairs({watch, events, ARGV[1] .. 'subs:' .. id}) do
         redis.call('PEXPIRE', key, ARGV[2])
       end

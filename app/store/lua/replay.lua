@@ -7,7 +7,7 @@
 -- 1. A subscription that has ended, or has come to another cursor than was read, stays as it is.
 -- 2. What of the range has a lane of its own or was given up is neither any more: its turn comes in order.
 -- 3. The cursor goes back to just before the range, and what is behind it has not failed yet and is due now. While
---    an attempt is under way its lease is waited for, so that nothing overtakes it. An event that is behind
+--    an attempt is under way its end is waited for, so that nothing overtakes it. An event that is behind
 --    the cursor anyhow only stops waiting.
 -- 4. Paused: the same, and resuming makes it due.
 -- 5. Keys that would expire before the first steps of the schedule are prolonged; recording an attempt goes on so.
@@ -46,7 +46,9 @@ local function replay(subscription, first, expected)
   if from <= cursor or (from == cursor + 1 and not leased) then
     redis.call('HSET', sub, 'c', from - 1, 'a', 0)
     redis.call('HDEL', sub, 'n', 'h')
-    if status == 'active' and not leased then
+    if leased then
+      redis.call('HSET', sub, 'h', 1)
+    elseif status == 'active' then
       redis.call('ZADD', KEYS[1], now, subscription)
     end
   end

@@ -2,11 +2,14 @@
 --
 -- KEYS  1 outbox
 -- ARGV  1 prefix of the partition's keys  2 attempts kept of a subscription  3 longest lifetime, ms  then for each
---       member, sequence, cursor that was claimed, failures that were claimed, verdict, next attempt in ms,
---       cursor afterwards, sequence that was passed or 0, lease to go on with in ms, attempt as it is logged or ''
+--       member, sequence, cursor that was claimed, failures that were claimed, verdict,
+--       next attempt in ms, or with fail the last one,
+--       cursor afterwards, sequence that was passed or 0, lease to go on with in ms, attempt as it is logged or '',
+--       when the subscription was changed last, as it was claimed
 --
 -- 1. The attempt is logged in any case: it was made.
--- 2. Another cursor or other failures than were claimed: somebody else was faster, nothing more is written.
+-- 2. Another cursor or other failures than were claimed: somebody else was faster, nothing more is written. If that
+--    was a replay, which waited for the attempt to end, it is due now.
 -- 3. done (delivered or not wanted) and fail (given up, and kept as such) move the cursor or end the delivery that
 --    has a lane of its own; the subscription stays in the outbox while there are more events, leased on to the
 --    worker when it goes on, and due now when it does not.
@@ -15,8 +18,11 @@
 -- 5. pass: a later event was delivered where the head was not, so the head gets a lane of its own.
 -- 6. A next attempt that lies beyond the keys' lifetimes prolongs them.
 --
--- Returns for each 0 (stale), 1 (recorded) or 2 (recorded, and there is something to go on with now), then the time
--- in ms
+-- 7. A subscription that was changed meanwhile is not gone on with: what it has to deliver is due now, to be claimed
+--    as it stands.
+--
+-- Returns for each 0 (stale), 1 (recorded), 2 (recorded, and there is something to go on with now) or 3 (recorded, and
+-- there is, but not with what was claimed), then the time in ms
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local MARGIN = 3600000
@@ -35,10 +41,10 @@ local function leased(lease)
   return string.format('%.1f', now + lease - 0.5)
 end
 
-local function keep_as_failed(tenant, subscription, sequence)
+local function keep_as_failed(tenant, subscription, sequence, last_attempt)
   local failed = ARGV[1] .. 'failed:' .. tenant
   redis.call('ZREMRANGEBYSCORE', failed, '-inf', now - ARGV[3])
-  redis.call('ZADD', failed, now, subscription .. '/' .. sequence)
+  redis.call('ZADD', failed, last_attempt, subscription .. '/' .. sequence)
   redis.call('PEXPIRE', failed, ARGV[3])
 end
 
@@ -55,7 +61,7 @@ local function settle_own_lane(sub, member, sequence, verdict, next_ms)
   return 1
 end
 
-local function put_off(sub, member, status, verdict, next_ms, lease)
+local function put_off(sub, member, goes_on, verdict, next_ms, lease)
   if verdict ~= 'wait' then
     redis.call('HINCRBY', sub, 'a', 1)
   end
@@ -63,20 +69,20 @@ local function put_off(sub, member, status, verdict, next_ms, lease)
     redis.call('HSET', sub, 'n', next_ms)
   end
   if lease > 0 then
-    redis.call('ZADD', KEYS[1], 'XX', leased(lease), member)
-    return status == 'active' and 2 or 1
+    redis.call('ZADD', KEYS[1], 'XX', goes_on and leased(lease) or now, member)
+    return goes_on and 2 or 3
   end
   if redis.call('HDEL', sub, 'h') == 1 then
-    return 1 + redis.call('ZADD', KEYS[1], 'XX', 'CH', now, member)
+    return redis.call('ZADD', KEYS[1], 'XX', 'CH', now, member) == 1 and 3 or 1
   end
   redis.call('ZADD', KEYS[1], 'XX', next_ms, member)
   return 1
 end
 
-local function settle(member, sequence, cursor, failures, verdict, next_ms, after, passed, lease, attempt)
+local function settle(member, sequence, cursor, failures, verdict, next_ms, after, passed, lease, attempt, changed)
   local subscription = string.match(member, '^[^/]+')
   local sub, log = ARGV[1] .. 'sub:' .. subscription, ARGV[1] .. 'log:' .. subscription
-  local fields = redis.call('HMGET', sub, 'w', 'c', 'a', 'st', 't', 'r' .. sequence)
+  local fields = redis.call('HMGET', sub, 'w', 'c', 'a', 'st', 't', 'r' .. sequence, 'u')
   if not fields[1] then
     redis.call('ZREM', KEYS[1], member)
     return 0
@@ -89,19 +95,23 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
   local events = ARGV[1] .. 'events:' .. fields[1]
   local own_lane = member ~= subscription
   if (own_lane and fields[6] ~= failures) or (not own_lane and (fields[2] ~= cursor or fields[3] ~= failures)) then
+    if not own_lane and redis.call('HDEL', sub, 'h') == 1 then
+      redis.call('ZADD', KEYS[1], 'XX', now, subscription)
+    end
     return 0
   end
+  local goes_on = fields[4] == 'active' and (fields[7] or '') == changed
   if tonumber(next_ms) > 0 then
     prolong({sub, log, events, ARGV[1] .. 'watch:' .. fields[1]}, tonumber(next_ms))
   end
   if verdict == 'fail' then
-    keep_as_failed(fields[5], subscription, sequence)
+    keep_as_failed(fields[5], subscription, sequence, next_ms)
   end
   if own_lane then
     return settle_own_lane(sub, member, sequence, verdict, next_ms)
   end
   if verdict ~= 'done' and verdict ~= 'fail' and verdict ~= 'pass' then
-    return put_off(sub, member, fields[4], verdict, next_ms, tonumber(lease))
+    return put_off(sub, member, goes_on, verdict, next_ms, tonumber(lease))
   end
   redis.call('HSET', sub, 'c', after, 'a', 0)
   redis.call('HDEL', sub, 'n', 'h')
@@ -112,16 +122,16 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
     end
   end
   if fields[4] == 'active' and redis.call('LLEN', events) > tonumber(after) then
-    redis.call('ZADD', KEYS[1], tonumber(lease) > 0 and leased(tonumber(lease)) or now, member)
-    return 2
+    redis.call('ZADD', KEYS[1], goes_on and tonumber(lease) > 0 and leased(tonumber(lease)) or now, member)
+    return goes_on and 2 or 3
   end
   redis.call('ZREM', KEYS[1], member)
   return 1
 end
 
 local results = {}
-for at = 4, #ARGV, 10 do
-  results[#results + 1] = settle(unpack(ARGV, at, at + 9))
+for at = 4, #ARGV, 11 do
+  results[#results + 1] = settle(unpack(ARGV, at, at + 10))
 end
 results[#results + 1] = now
 return results

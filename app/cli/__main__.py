@@ -1,0 +1,5 @@
+"""`python -m app.cli` is `ringback`."""
+
+from app.cli import main
+
+main()

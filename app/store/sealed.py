@@ -1,0 +1,162 @@
+"""Everything in the ledger that is sealed, found and put under the first key, beside whoever works meanwhile.
+
+Each sealed thing stands in one field of a hash. It is read, sealed anew, and exchanged if it is still what was read; if
+not, somebody else has changed it, and it is read again. A walk visits everything that was there when it began and
+still is when it ends; what is made meanwhile is sealed by whoever makes it.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from app.domain.errors import RingbackError
+from app.store import codec, signing_secrets
+from app.store.connection import Ledger, ScriptCall, translated_errors
+from app.store.subscription_records import SubscriptionBodies
+from app.store.tenant_records import TenantRecords
+from app.store.vault import Vault
+
+# About so many keys are looked at between two turns of everybody else.
+_SCAN_AT_ONCE = 500
+_TRIES = 30
+# What a record that is none of ours may make its reader raise.
+_MALFORMED = (ValueError, TypeError, LookupError)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that no key of ours opens, and why; `what` names it without telling anything of it."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """What came of some sealed things: so many put under the first key, so many there already."""
+
+    renewed: int
+    unchanged: int
+    unreadable: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of sealed thing: the keys that it stands in, the field, and how it is sealed anew, given its id."""
+
+    name: str
+    key: re.Pattern[bytes]
+    field: str
+    reseal: Callable[[str, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    kind: _Kind
+    key: str
+    id: str
+
+    def unreadable(self, reason: str) -> Unreadable:
+        return Unreadable(f"{self.kind.name} {self.id}", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    place: _Place
+    before: bytes
+    after: bytes
+
+
+class SealedStore:
+    def __init__(self, ledger: Ledger, vault: Vault) -> None:
+        self._ledger = ledger
+        tenants, bodies = TenantRecords(vault), SubscriptionBodies(vault)
+        tenant = re.compile(rb"rb:\{(ten_[0-9a-z]+)\}:tenant")
+        watch, subscription = (re.compile(rb"rb:\{\d+\}:%b:(.+)" % name) for name in (b"watch", b"sub"))
+        self._kinds = (
+            _Kind("connector of tenant", tenant, "c", tenants.reseal_connector),
+            _Kind(
+                "signing secrets of tenant",
+                tenant,
+                signing_secrets.FIELD,
+                lambda tenant_id, packed: signing_secrets.reseal_secrets(tenant_id, packed, vault),
+            ),
+            _Kind("connector of watch", watch, "k", lambda _, key: codec.reseal_key(key, vault)),
+            _Kind("secret or headers of subscription", subscription, "b", lambda _, body: bodies.reseal(body)),
+        )
+
+    async def reseal_all(self) -> AsyncIterator[Resealed]:
+        """Put everything under the first key, a batch at a time.
+
+        May be ended at any time and begun again: what has been done is only looked at. Something that Redis moves
+        about meanwhile may be visited, and counted, twice.
+        """
+        cursor = 0
+        while True:
+            async with translated_errors():
+                cursor, names = await self._ledger.redis.scan(
+                    cursor, match="rb:{*}:*", count=_SCAN_AT_ONCE, _type="hash"
+                )
+            yield await self._reseal([place for name in names for place in self._places(name)])
+            if not cursor:
+                return
+
+    def _places(self, name: bytes) -> list[_Place]:
+        return [
+            _Place(kind, name.decode(), found[1].decode())
+            for kind in self._kinds
+            if (found := kind.key.fullmatch(name))
+        ]
+
+    async def _reseal(self, places: Sequence[_Place]) -> Resealed:
+        """Put these under the first key, and those that somebody else has changed meanwhile again."""
+        renewed = unchanged = 0
+        unreadable: list[Unreadable] = []
+        for _ in range(_TRIES):
+            exchanges: list[_Exchange] = []
+            for place, before in zip(places, await self._read(places), strict=True):
+                match _sealed_anew(place, before):
+                    case Unreadable() as found:
+                        unreadable.append(found)
+                    case _Exchange() as exchange:
+                        exchanges.append(exchange)
+                    case _:
+                        unchanged += before is not None
+            places = await self._carry_out(exchanges)
+            renewed += len(exchanges) - len(places)
+            if not places:
+                break
+        unreadable += [place.unreadable("It is being changed all the time.") for place in places]
+        return Resealed(renewed, unchanged, tuple(unreadable))
+
+    async def _read(self, places: Sequence[_Place]) -> list[bytes | None]:
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for place in places:
+                pipe.hget(place.key, place.kind.field)
+            values: list[bytes | None] = await pipe.execute()
+        return values
+
+    async def _carry_out(self, exchanges: Sequence[_Exchange]) -> list[_Place]:
+        """Store what was sealed anew; returns what holds something else by now. See swap_field.lua."""
+        if not exchanges:
+            return []
+        calls = [
+            ScriptCall("swap_field", [one.place.key], [one.place.kind.field, one.before, one.after])
+            for one in exchanges
+        ]
+        results = await self._ledger.run_each(calls)
+        return [one.place for one, result in zip(exchanges, results, strict=True) if not result]
+
+
+def _sealed_anew(place: _Place, before: bytes | None) -> _Exchange | Unreadable | None:
+    """Return what to put in place of what is there; None when nothing is there or it need not be changed."""
+    if before is None:
+        return None
+    try:
+        after = place.kind.reseal(place.id, before)
+    except RingbackError as error:
+        return place.unreadable(str(error))
+    except _MALFORMED:
+        return place.unreadable("It is not written as Ringback writes it.")
+    return _Exchange(place, before, after) if after != before else None
