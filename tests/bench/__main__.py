@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from tests.bench import detection, isolation, memory, outage
+from tests.bench import detection, isolation, listing, memory, outage, registrations
 
 # Each part prints its table and returns its rows.
 _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -22,6 +22,8 @@ _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "isolation": isolation.report,
     "outage": outage.report,
     "memory": memory.report,
+    "registrations": registrations.report,
+    "listing": listing.report,
 }
 _PACKAGES = ("aiohttp", "arq", "fastapi", "httpx", "redis", "uvloop")
 

@@ -146,7 +146,7 @@ async def _subscribe(resources: Resources, tenant: str, url: str) -> None:
     """Subscribe to the end of the one call; the first time, let it end."""
     key = make_key(call_sid="OUT-memory")
     new = NewSubscription(tenant, key, url, EventFilter(("final",)), {}, None, {})
-    registration = await resources.subscriptions.register(new)
+    registration = await resources.registrations.register(new)
     if registration.poll_now:
         await poll(resources, registration.partition)
     resources.deliver_doorbell.ring(registration.partition.number)

@@ -52,7 +52,7 @@ class Stack:
         """Register as the API does, doorbell included."""
         key = CallKey(ACCOUNT, PROJECT, CONNECTOR, call_sid)
         new = NewSubscription(self.tenant_id, key, callback_url, EventFilter(), {}, None, {})
-        registration = await self.resources.subscriptions.register(new)
+        registration = await self.resources.registrations.register(new)
         if registration.poll_now:
             self.resources.poll_doorbell.ring(registration.partition.number)
 
