@@ -31,8 +31,9 @@ DOCUMENTED: dict[str, Any] = {
             "required": False,
             "description": "A key of your own for this request, in quotes or bare. For 24 hours the same request under "
             f"the same key is answered with the first one's answer, and `{REPLAYED}: true`, and is not carried out "
-            "again. 409 while the first one is under way; 422 when the key was used for another request. An answer "
-            "that is not a success is not kept: the key may be used again.",
+            "again. 409 while the first one is under way, and for up to a minute after a process that was at it has "
+            "died; 422 when the key was used for another request. An answer that is not a success is not kept: the key "
+            "may be used again. A batch's answer is a success and kept as a whole, whatever became of its items.",
             "schema": {"type": "string", "pattern": _PATTERN},
             "examples": {"quoted": {"value": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}},
         }

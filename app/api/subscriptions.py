@@ -108,10 +108,10 @@ async def change_subscription(
     """Change a subscription: what is left out stays as it is, and `{}` changes nothing.
 
     `callback_url` and `events` apply to what has not been delivered yet. A delivery that is under way is not
-    disturbed; one that waits for its next attempt is tried at a new URL at once. `metadata` applies to the events
-    that are yet to come, since the body of a delivery is the same at every attempt. With `paused` true nothing is
-    sent any more; what happens meanwhile is kept for as long as the call is, and sent in order when `paused` is
-    false again, beginning at once.
+    disturbed; one that waits for its next attempt is tried at a new URL within two seconds. `metadata` applies to the
+    events that are yet to come, since the body of a delivery is the same at every attempt. With `paused` true
+    nothing is sent any more; what happens meanwhile is kept for as long as the call is, and sent in order when
+    `paused` is false again, beginning at once.
 
     One that was deleted or disabled cannot be changed any more: 409. The same goes for a URL to which
     another subscription of yours sends this call's events.

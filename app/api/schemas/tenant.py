@@ -39,7 +39,9 @@ class QuotaChange(BaseModel):
     )
 
     max_active_subscriptions: _SubscriptionBound | None = Field(
-        None, description="Subscriptions that are alive at once: neither ended nor of a call that has."
+        None,
+        description="Subscriptions that are alive at once: neither ended nor of a call that has. One API process keeps "
+        "the bound exactly; several may each let through what is registered at them within a second.",
     )
     max_subscriptions_per_call: _SubscriptionBound | None = Field(None, description="Those of one call.")
     requests_per_second: _RequestBound | None = Field(
@@ -83,7 +85,7 @@ class TenantChange(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"examples": [{"name": "CRM, test"}, {"quotas": {"requests_per_second": None}}]},
+        json_schema_extra={"examples": [{"name": "CRM, test"}, {"quotas": {"requests_per_second": 50}}]},
     )
 
     # Fields that may be left out and not be null; what the factories make is never looked at.
