@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# Two digits at a time: an id is written for every subscription.
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _PARTITION_LENGTH = 2
 _TIME_LENGTH = 9
@@ -24,11 +26,11 @@ _DELIVERY = re.compile(
 
 def encode(number: int, length: int) -> str:
     """Write a number in base 32, filled with zeros to `length` characters."""
-    digits = []
+    pairs = []
     while number:
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits)).rjust(length, "0")
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    return "".join(reversed(pairs)).lstrip("0").rjust(length, "0")
 
 
 def decode(text: str) -> int:
