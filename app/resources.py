@@ -71,11 +71,32 @@ class Resources:
     service: Service
 
 
+class _Stores:
+    """What is kept in the ledger, each store made once."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.vault = Vault(settings.encryption_keys)
+        lifetime = settings.watch_max_seconds + settings.retention_seconds
+        records = TenantRecords(self.vault)
+        self.subscriptions = SubscriptionStore(ledger, self.vault, settings.partitions)
+        self.registrations = RegistrationStore(ledger, self.vault, settings.partitions, lifetime)
+        self.watches = WatchStore(ledger, self.vault, settings.retention_seconds)
+        self.call_pages = CallPages(ledger, self.watches, settings.partitions)
+        self.connectors = ConnectorStore(ledger, self.watches, settings.partitions)
+        self.deliveries = DeliveryStore(ledger, self.subscriptions, lifetime)
+        self.breakers = BreakerStore(
+            ledger, cooldowns(settings.delivery_retry_seconds), settings.delivery_timeout_seconds
+        )
+        self.tenants = TenantStore(ledger, records)
+        self.api_keys = ApiKeyStore(ledger, records)
+        self.signing_secrets = SigningSecretStore(ledger, self.vault)
+
+
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open what every kind of process needs. Nothing is asked of Redis yet."""
     async with AsyncExitStack() as stack:
-        vault = Vault(settings.encryption_keys)
         ledger = Ledger(settings.redis_url)
         stack.push_async_callback(ledger.aclose)
         queue = open_queue(settings.queue_url)
@@ -85,64 +106,72 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         deliver_doorbell = Doorbell(queue, DELIVER_QUEUE, DELIVER_DUE)
         stack.push_async_callback(deliver_doorbell.aclose)
         callbacks = await stack.enter_async_context(open_callbacks(settings))
-        lifetime = settings.watch_max_seconds + settings.retention_seconds
-        subscriptions = SubscriptionStore(ledger, vault, settings.partitions)
-        registrations = RegistrationStore(ledger, vault, settings.partitions, lifetime)
-        watches = WatchStore(ledger, vault, settings.retention_seconds)
-        call_pages = CallPages(ledger, watches, settings.partitions)
-        connectors = ConnectorStore(ledger, watches, settings.partitions)
         read_through = await stack.enter_async_context(_read_through(settings, ledger))
-        tenant_records = TenantRecords(vault)
-        tenants = TenantStore(ledger, tenant_records)
-        api_keys = ApiKeyStore(ledger, tenant_records)
-        signing_secrets = SigningSecretStore(ledger, vault)
-        breakers = BreakerStore(ledger, cooldowns(settings.delivery_retry_seconds), settings.delivery_timeout_seconds)
+        stores = _Stores(settings, ledger)
         yield Resources(
             settings=settings,
             ledger=ledger,
             queue=queue,
-            watches=watches,
-            subscriptions=subscriptions,
-            registrations=registrations,
-            deliveries=DeliveryStore(ledger, subscriptions, lifetime),
-            tenants=tenants,
-            api_keys=api_keys,
+            watches=stores.watches,
+            subscriptions=stores.subscriptions,
+            registrations=stores.registrations,
+            deliveries=stores.deliveries,
+            tenants=stores.tenants,
+            api_keys=stores.api_keys,
             once=OnceStore(ledger),
-            signing_secrets=signing_secrets,
-            breakers=breakers,
+            signing_secrets=stores.signing_secrets,
+            breakers=stores.breakers,
             callbacks=callbacks,
             poll_doorbell=poll_doorbell,
             deliver_doorbell=deliver_doorbell,
-            service=Service(
-                registrations=RegistrationService(
-                    registrations=registrations,
-                    connectors=connectors,
-                    poll_bell=poll_doorbell,
-                    deliver_bell=deliver_doorbell,
-                    callback_rules=callback_url_rules(settings),
-                ),
-                subscriptions=SubscriptionService(
-                    subscriptions=subscriptions,
-                    deliver_bell=deliver_doorbell,
-                    callback_rules=callback_url_rules(settings),
-                ),
-                calls=CallService(subscriptions=subscriptions, watches=watches, pages=call_pages),
-                exports=ExportService(pages=call_pages, clock=ledger.clock),
-                mirror=MirrorService(connectors=connectors, read_through=read_through),
-                deliveries=_delivery_service(settings, ledger, breakers, deliver_doorbell),
-                tenants=TenantService(
-                    tenants=tenants,
-                    api_keys=api_keys,
-                    departures=Departures(ledger, subscriptions, settings.partitions),
-                    connectors=connectors,
-                ),
-                signing_secrets=SigningSecretService(signing_secrets, ledger.clock),
-                reencryption=ReencryptionService(SealedStore(ledger, vault)),
-                callbacks=CallbackService(
-                    callbacks=callbacks, callback_rules=callback_url_rules(settings), clock=ledger.clock
-                ),
+            service=_service(
+                settings, stores, callbacks, read_through, poll_bell=poll_doorbell, deliver_bell=deliver_doorbell
             ),
         )
+
+
+def _service(
+    settings: Settings,
+    stores: _Stores,
+    callbacks: CallbackClient,
+    read_through: ReadThrough | None,
+    *,
+    poll_bell: Doorbell,
+    deliver_bell: Doorbell,
+) -> Service:
+    ledger, rules = stores.ledger, callback_url_rules(settings)
+    queues = QueueStore(ledger, settings.partitions)
+    return Service(
+        registrations=RegistrationService(
+            registrations=stores.registrations,
+            connectors=stores.connectors,
+            poll_bell=poll_bell,
+            deliver_bell=deliver_bell,
+            callback_rules=rules,
+        ),
+        subscriptions=SubscriptionService(
+            subscriptions=stores.subscriptions, deliver_bell=deliver_bell, callback_rules=rules
+        ),
+        calls=CallService(subscriptions=stores.subscriptions, watches=stores.watches, pages=stores.call_pages),
+        exports=ExportService(pages=stores.call_pages, clock=ledger.clock),
+        mirror=MirrorService(connectors=stores.connectors, read_through=read_through),
+        deliveries=DeliveryService(
+            queues=queues,
+            pages=DeliveryPages(ledger, queues),
+            redelivery=RedeliveryStore(ledger),
+            breakers=stores.breakers,
+            deliver_bell=deliver_bell,
+        ),
+        tenants=TenantService(
+            tenants=stores.tenants,
+            api_keys=stores.api_keys,
+            departures=Departures(ledger, stores.subscriptions, settings.partitions),
+            connectors=stores.connectors,
+        ),
+        signing_secrets=SigningSecretService(stores.signing_secrets, ledger.clock),
+        reencryption=ReencryptionService(SealedStore(ledger, stores.vault)),
+        callbacks=CallbackService(callbacks=callbacks, callback_rules=rules, clock=ledger.clock),
+    )
 
 
 @asynccontextmanager
@@ -161,19 +190,6 @@ async def _read_through(settings: Settings, ledger: Ledger) -> AsyncIterator[Rea
         aclosing(ReadThrough(upstream.relay, _MOST_READ_THROUGH)) as read_through,
     ):
         yield read_through
-
-
-def _delivery_service(
-    settings: Settings, ledger: Ledger, breakers: BreakerStore, deliver_doorbell: Doorbell
-) -> DeliveryService:
-    queues = QueueStore(ledger, settings.partitions)
-    return DeliveryService(
-        queues=queues,
-        pages=DeliveryPages(ledger, queues),
-        redelivery=RedeliveryStore(ledger),
-        breakers=breakers,
-        deliver_bell=deliver_doorbell,
-    )
 
 
 def open_callbacks(settings: Settings) -> CallbackClient:

@@ -79,6 +79,34 @@ def event_id(call: CallNames, event: Event) -> str:
     return "evt_" + base64.b32encode(digest).decode().rstrip("=").lower()
 
 
+def event_data(
+    call: CallNames,
+    event: Event,
+    sequence: int,
+    of_subscription: Mapping[str, object] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """Return what is told of an event, in the documented order; `reason` only where there is one.
+
+    What belongs to one subscription stands behind the call's names, and `more` before the reason.
+    """
+    return {
+        "event_id": event_id(call, event),
+        "sequence": sequence,
+        "final": event.final,
+        "status": event.status,
+        "previous_status": event.previous or None,
+        "call_sid": call.call_sid,
+        "account_id": call.account_id,
+        "project_id": call.project_id,
+        **(of_subscription or {}),
+        "occurred_at": event.occurred_at,
+        "observed_at": format_unix(event.observed_at),
+        **(more or {}),
+        **({"reason": event.reason} if event.reason else {}),
+    }
+
+
 def payload(
     call: CallNames,
     event: Event,
@@ -88,21 +116,6 @@ def payload(
     metadata: Mapping[str, str],
 ) -> bytes:
     """Return the body of a delivery: the same bytes at every attempt, ASCII, keys in the documented order."""
-    data: dict[str, object] = {
-        "event_id": event_id(call, event),
-        "sequence": sequence,
-        "final": event.final,
-        "status": event.status,
-        "previous_status": event.previous or None,
-        "call_sid": call.call_sid,
-        "account_id": call.account_id,
-        "project_id": call.project_id,
-        "subscription_id": subscription_id,
-        "occurred_at": event.occurred_at,
-        "observed_at": format_unix(event.observed_at),
-        "metadata": dict(metadata),
-    }
-    if event.reason:
-        data["reason"] = event.reason
+    data = event_data(call, event, sequence, {"subscription_id": subscription_id}, {"metadata": dict(metadata)})
     document = {"type": event.type, "timestamp": event.occurred_at, "data": data}
     return json.dumps(document, separators=(",", ":")).encode()

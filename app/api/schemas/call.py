@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from app.api.schemas.common import EXAMPLE_SID, NextCursor, Timestamp
-from app.domain.event import CallNames, Event, LostReason, event_id
+from app.domain.event import CallNames, Event, LostReason, event_data
 from app.domain.timestamps import format_unix
 from app.store.watches import KeptCall
 
@@ -113,22 +113,7 @@ class CallEvent(BaseModel):
     @classmethod
     def of(cls, call: CallNames, sequence: int, event: Event) -> Self:
         """Make the document; `reason` stays unset, and so out of the answer, where there is none."""
-        only_lost = {"reason": event.reason} if event.reason else {}
-        data = CallEventData.model_validate(
-            {
-                "event_id": event_id(call, event),
-                "sequence": sequence,
-                "final": event.final,
-                "status": event.status,
-                "previous_status": event.previous or None,
-                "call_sid": call.call_sid,
-                "account_id": call.account_id,
-                "project_id": call.project_id,
-                "occurred_at": event.occurred_at,
-                "observed_at": format_unix(event.observed_at),
-                **only_lost,
-            }
-        )
+        data = CallEventData.model_validate(event_data(call, event, sequence))
         return cls(type=event.type, timestamp=event.occurred_at, data=data)
 
 
