@@ -13,7 +13,6 @@ import pytest
 
 from app.domain.timestamps import parse_timestamp
 from tests.e2e.stack import ACCOUNT, CONNECTOR, PROJECT, Stack, new_path
-from tests.judge import Subscriber
 from tests.peers import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
@@ -93,8 +92,10 @@ async def test_a_client_of_the_upstream_sees_the_same_calls_in_the_mirror(shared
         assert _shape(last) == _shape(upstream.answers[sid][-1])
 
 
-async def test_a_client_of_the_upstream_is_refused_alike_by_the_mirror(shared: Stack, crowd: list[Subscriber]) -> None:
-    followed = crowd[0].call_sid
+async def test_a_client_of_the_upstream_is_refused_alike_by_the_mirror(shared: Stack) -> None:
+    # A call of its own: the upstream counts who asks it, and other tests look at that.
+    [followed] = await shared.place(1)
+    await shared.subscribe(followed)
     known = {"X-CONNECTOR-ID": CONNECTOR}
     requests: Sequence[tuple[str, Mapping[str, str]]] = [
         (call_path(followed), {}),
