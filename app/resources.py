@@ -184,7 +184,6 @@ async def _read_through(settings: Settings, ledger: Ledger) -> AsyncIterator[Rea
         open_upstream(
             settings.upstream_base_url,
             timeout_seconds=settings.upstream_timeout_seconds,
-            max_connections=_MOST_READ_THROUGH,
             now=ledger.clock.now,
         ) as upstream,
         aclosing(ReadThrough(upstream.relay, _MOST_READ_THROUGH)) as read_through,

@@ -1,10 +1,11 @@
 """What a worker holds: claimed from the ledger, acted on at each one's own instant, given back on shutdown.
 
 How it works. A job (a tick's or a doorbell's) makes the worker look at a partition: it claims what falls due
-within the horizon, as much as there is room for, and returns; each claim becomes a task that sleeps until its
-instant, waits for one of the places, and acts. So arq runs a few short jobs a second, however many calls
-there are, and a slow upstream or receiver holds up no job. The horizon reaches beyond the next tick, so that
-nothing falls due between two looks.
+within the horizon, as much as there is room for, and returns; each claim sleeps until its instant, becomes a task that
+waits for one of the places, and acts. So arq runs a few short jobs a second, however many calls there are, and
+a slow upstream or receiver holds up no job. The horizon reaches beyond the next tick, so that nothing falls due
+between two looks. A job that finds no room leaves word which partition is wanted, and ends too: arq asks Redis
+about every job that waits fifty times a second.
 
 A claim that could not begin while its lease is safe is put off, or left to its lease: soon another worker may hold it.
 """
@@ -13,7 +14,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -22,6 +23,8 @@ from app.store.clock import StoreClock
 from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
 from app.telemetry import metrics
+from workers.alarm import Alarm
+from workers.own_looks import OwnLooks
 
 # A tick comes every second; the rest is what a tick and the look it leads to may be late by.
 HORIZON_SECONDS = 1.6
@@ -29,11 +32,6 @@ TICK_SECONDS = 1.0
 # How long a claim may outlive the longest action on it: for the record's round trip, and to be told from it.
 LEASE_MARGIN_SECONDS = 5.0
 _CLAIM_AT_ONCE = 200
-# A look waits for room for so long at most; the next tick's look waits again. On SIGTERM arq waits for looks before
-# the drain begins.
-_PATIENCE_SECONDS = 2.0
-# What a look of our own is ahead of what it is for: a claim's round trip, ten times over.
-_AHEAD_SECONDS = 0.05
 # A worker holds claims for the whole horizon, not only those it acts on at this moment.
 _HELD_PER_PLACE = 16
 
@@ -72,12 +70,21 @@ class Work(Generic[ClaimT]):
     places: int
     per_second: float = 0.0
     wind_down: Callable[[], None] = lambda: None
-    place: Callable[[ClaimT], AbstractAsyncContextManager[Refused | None]] = lambda _: nullcontext()
+    place: Callable[[ClaimT], AbstractAsyncContextManager[Refused | None]] | None = None
     put_off: Callable[[Partition, ClaimT, Refused], Awaitable[float]] = _leave_to_lease
 
 
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[ClaimT]):
+    """A claim, where it belongs to, and until when it is ours, in Unix seconds by the ledger's clock."""
+
+    partition: Partition
+    claim: ClaimT
+    lease_ends: float
+
+
 class ClaimLoop(Generic[ClaimT]):
-    """Looks at partitions when told to, and works off what it claims there."""
+    """Looks at partitions when told to, and works off what it claims there. Make it inside a running loop."""
 
     def __init__(self, work: Work[ClaimT], clock: StoreClock, ring: Callable[[int], None]) -> None:
         """`ring` makes any worker look at a partition again, when this one left something due there."""
@@ -86,168 +93,132 @@ class ClaimLoop(Generic[ClaimT]):
         self._ring = ring
         self._lease_seconds = work.longest_seconds + LEASE_MARGIN_SECONDS
         self._places = asyncio.Semaphore(work.places)
-        self._room = asyncio.Event()
-        self._room.set()
-        # Whoever waits for room gets it in turn: the first would otherwise be the first every time.
-        self._turn = asyncio.Lock()
         self._most_held = _most_held(work)
+        self._worth_a_look = max(1, min(_CLAIM_AT_ONCE, self._most_held // _HELD_PER_PLACE))
         self._reserved = 0
-        self._about_to_look: set[int] = set()
-        self._sleeping: dict[asyncio.Task[None], tuple[Partition, ClaimT]] = {}
+        self._asleep: Alarm[_Held[ClaimT]] = Alarm(self._wake, clock.now)
+        # Awake, but not begun: they wait for a place.
+        self._waiting: dict[asyncio.Task[None], _Held[ClaimT]] = {}
         self._acting: set[asyncio.Task[None]] = set()
+        # Rung for while there was no room, in order.
+        self._wanted: dict[int, Partition] = {}
+        self._looker: asyncio.Task[None] | None = None
         self._own_looks = OwnLooks(self.look)
         self._draining = False
+        metrics.IN_FLIGHT.labels(work.name).set_function(lambda: self.held)
 
     @property
     def held(self) -> int:
-        return len(self._sleeping) + len(self._acting)
+        return len(self._asleep) + len(self._waiting) + len(self._acting)
 
     async def look(self, partition: Partition) -> None:
-        """Claim what falls due in a partition, and start working it off."""
-        if partition.number in self._about_to_look:
-            # Whoever is about to look has not looked yet, and so sees what this ring is about.
-            return
-        self._about_to_look.add(partition.number)
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._turn:
-                await self._room.wait()
-                limit = self._free()
-                self._reserved += limit
-                self._count()
-        except TimeoutError:
-            return
-        finally:
-            self._about_to_look.discard(partition.number)
-        if limit and await self._claim(partition, limit) == limit:
+        """Claim what falls due in a partition, and start working it off: at once, or as soon as there is room."""
+        limit = self._free()
+        if not limit or self._wanted:
+            self._wanted[partition.number] = partition
+            self._look_when_there_is_room()
+        elif await self._claim(partition, limit) == limit:
             self._ring(partition.number)
 
     async def drain(self, patience_seconds: float) -> None:
         """Give back what has not begun, and wait for what has."""
         self._draining = True
         self._own_looks.stop()
+        self._wanted.clear()
+        if self._looker is not None:
+            await asyncio.wait({self._looker})
         self._work.wind_down()
-        self._room.set()
-        sleeping = list(self._sleeping.items())
-        by_partition: dict[Partition, list[ClaimT]] = {}
-        for task, (partition, claim) in sleeping:
+        not_begun = [*self._asleep.clear(), *self._waiting.values()]
+        for task in self._waiting:
             task.cancel()
-            by_partition.setdefault(partition, []).append(claim)
+        by_partition: dict[Partition, list[ClaimT]] = {}
+        for held in not_begun:
+            by_partition.setdefault(held.partition, []).append(held.claim)
         try:
             for partition, claims in by_partition.items():
                 await self._work.release(partition, claims)
         except StoreUnavailable as error:
-            log.warning("claims are left to their leases", extra={"claims": len(sleeping), "reason": str(error)})
+            log.warning("claims are left to their leases", extra={"claims": len(not_begun), "reason": str(error)})
         if self._acting:
             await asyncio.wait(set(self._acting), timeout=patience_seconds)
 
+    def _look_when_there_is_room(self) -> None:
+        if self._looker is None and self._wanted and self._free():
+            self._looker = asyncio.create_task(self._look_at_wanted())
+
+    async def _look_at_wanted(self) -> None:
+        """Claim for one partition after the other, each as much as there is room for."""
+        try:
+            while self._wanted and (limit := self._free()):
+                partition = self._wanted.pop(next(iter(self._wanted)))
+                if await self._claim(partition, limit) == limit:
+                    self._ring(partition.number)
+        except StoreUnavailable as error:
+            log.warning("nothing claimed, the next tick will", extra={"reason": str(error)})
+        finally:
+            self._looker = None
+
     async def _claim(self, partition: Partition, limit: int) -> int:
+        self._reserved += limit
         try:
             claims = await self._work.claim(partition, self._lease_seconds, limit)
-            for claim in claims:
-                self._hold(partition, claim)
         finally:
             self._reserved -= limit
-            self._count()
+            self._look_when_there_is_room()
+        now = self._clock.now()
+        for claim in claims:
+            lease_ends = max(claim.due_at, now) + self._lease_seconds
+            self._asleep.set(claim.due_at, _Held(partition, claim, lease_ends))
         return len(claims)
 
     def _free(self) -> int:
-        return 0 if self._draining else max(0, min(_CLAIM_AT_ONCE, self._most_held - self.held - self._reserved))
+        """Return how much to claim: as much as there is room for, nothing where that is not worth a round trip."""
+        free = min(_CLAIM_AT_ONCE, self._most_held - self.held - self._reserved)
+        return 0 if self._draining or free < self._worth_a_look else free
 
-    def _hold(self, partition: Partition, claim: ClaimT) -> None:
-        lease_ends = max(claim.due_at, self._clock.now()) + self._lease_seconds
-        task = asyncio.create_task(self._run(partition, claim, lease_ends))
-        self._sleeping[task] = (partition, claim)
+    def _wake(self, held: _Held[ClaimT]) -> None:
+        task = asyncio.create_task(self._run(held))
+        self._waiting[task] = held
         task.add_done_callback(self._let_go)
-        self._count()
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
-        self._sleeping.pop(task, None)
+        self._waiting.pop(task, None)
         self._acting.discard(task)
-        self._count()
         if not task.cancelled() and (error := task.exception()):
             # Its lease ends, and it is claimed again: nothing is lost but time.
             log.error("%s failed", self._work.name, exc_info=error)
+        self._look_when_there_is_room()
 
-    def _count(self) -> None:
-        metrics.IN_FLIGHT.labels(self._work.name).set(self.held)
-        if self.held + self._reserved < self._most_held or self._draining:
-            self._room.set()
+    async def _run(self, held: _Held[ClaimT]) -> None:
+        if self._work.place is None:
+            again_at = await self._act(held)
         else:
-            self._room.clear()
+            async with self._work.place(held.claim) as refused:
+                again_at = await (self._put_off(held, refused) if refused else self._act(held))
+        if again_at and not self._draining:
+            wait = again_at - self._clock.now()
+            if wait < TICK_SECONDS:
+                self._own_looks.within(wait, held.partition)
 
-    async def _run(self, partition: Partition, claim: ClaimT, lease_ends: float) -> None:
-        wait = claim.due_at - self._clock.now()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        async with self._work.place(claim) as refused:
-            if refused:
-                again_at = await self._put_off(partition, claim, refused)
-            else:
-                again_at = await self._act(partition, claim, lease_ends)
-        wait = again_at - self._clock.now()
-        if again_at and wait < TICK_SECONDS and not self._draining:
-            self._own_looks.within(wait, partition)
-
-    async def _act(self, partition: Partition, claim: ClaimT, lease_ends: float) -> float:
+    async def _act(self, held: _Held[ClaimT]) -> float:
         async with self._places:
             now = self._clock.now()
-            if now <= lease_ends - self._work.longest_seconds:
+            if now <= held.lease_ends - self._work.longest_seconds:
                 self._begin()
-                return await self._work.act(partition, claim)
-        if now > lease_ends:
+                return await self._work.act(held.partition, held.claim)
+        if now > held.lease_ends:
             return 0.0
-        return await self._put_off(partition, claim, Refused(until=now, down_since=now))
+        return await self._put_off(held, Refused(until=now, down_since=now))
 
-    async def _put_off(self, partition: Partition, claim: ClaimT, refused: Refused) -> float:
+    async def _put_off(self, held: _Held[ClaimT], refused: Refused) -> float:
         self._begin()
-        return await self._work.put_off(partition, claim, refused)
+        return await self._work.put_off(held.partition, held.claim, refused)
 
     def _begin(self) -> None:
         task = asyncio.current_task()
-        if task in self._sleeping:
-            del self._sleeping[task]
+        if task in self._waiting:
+            del self._waiting[task]
             self._acting.add(task)
-
-
-class OwnLooks:
-    """Looks for what falls due before the next tick would find it: the ticks alone would make it late.
-
-    One look at a partition claims all that falls due within the horizon, so the earliest look is enough.
-    """
-
-    def __init__(self, look: Callable[[Partition], Awaitable[None]]) -> None:
-        self._look = look
-        # With the time of each: of a timer that is due at once uvloop cannot tell it.
-        self._timers: dict[int, tuple[float, asyncio.TimerHandle]] = {}
-        self._looks: set[asyncio.Task[None]] = set()
-
-    def within(self, seconds: float, partition: Partition) -> None:
-        """Look at a partition before so many seconds are over."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.0, seconds - _AHEAD_SECONDS)
-        if partition.number in self._timers:
-            planned, timer = self._timers[partition.number]
-            if planned <= when:
-                return
-            timer.cancel()
-        self._timers[partition.number] = (when, loop.call_at(when, self._begin, partition))
-
-    def stop(self) -> None:
-        for _, timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-
-    def _begin(self, partition: Partition) -> None:
-        del self._timers[partition.number]
-        task = asyncio.create_task(self._try(partition))
-        self._looks.add(task)
-        task.add_done_callback(self._looks.discard)
-
-    async def _try(self, partition: Partition) -> None:
-        try:
-            await self._look(partition)
-        except StoreUnavailable as error:
-            log.warning("nothing claimed, the next tick will", extra={"reason": str(error)})
 
 
 def _most_held(work: Work[ClaimT]) -> int:

@@ -34,7 +34,6 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedPoll
     async with open_upstream(
         settings.upstream_base_url,
         timeout_seconds=settings.upstream_timeout_seconds,
-        max_connections=settings.upstream_max_connections,
         now=clock.now,
     ) as upstream:
         poller = Poller(

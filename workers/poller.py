@@ -73,7 +73,7 @@ class Poller:
         await self._throttle.wait()
         asked_at = self._clock.now()
         metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))
-        outcome = await self._upstream.status(claim.watch.key)
+        outcome = await self._upstream.status(claim.watch.key, claim.watch.snapshot.fingerprint)
         now = self._clock.now()
         step = cadence.after_poll(claim.watch, outcome, now, self._pace, self._random.random(), now - asked_at)
         metrics.POLLS.labels(_label(outcome)).inc()

@@ -52,6 +52,11 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchanged:
+    """200, and byte for byte the answer that made the snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound:
     """404: not there yet, never there, not this connector's, or gone two hours after its end."""
 
@@ -74,7 +79,7 @@ class Failed:
     retry_after: float = 0.0
 
 
-PollOutcome = Answered | NotFound | Unauthorized | InvalidSid | Failed
+PollOutcome = Answered | Unchanged | NotFound | Unauthorized | InvalidSid | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ def after_poll(  # noqa: PLR0917 -- what the decision hangs on, no more
     match outcome:
         case Answered(answer):
             step = _answered(watch, answer, now, pace, latency)
+        case Unchanged():
+            step = _going_on(watch, (), now, pace, latency)
         case NotFound():
             step = _not_found(watch, now, pace)
         case Unauthorized():
@@ -153,17 +160,17 @@ def _answered(watch: Watch, answer: Answer, now: float, pace: Pace, latency: flo
     for transition in change.transitions:
         events.append(from_transition(transition, previous, now))
         previous = transition.status
-    after = replace(
-        watch,
-        snapshot=change.snapshot,
-        phase_since=watch.phase_since if change.snapshot.phase is watch.snapshot.phase else now,
-        trouble=NO_TROUBLE,
-    )
+    same_phase = change.snapshot.phase is watch.snapshot.phase
+    after = replace(watch, snapshot=change.snapshot, phase_since=watch.phase_since if same_phase else now)
     if after.ended:
-        return Step(after, tuple(events), StopPolling())
+        return Step(replace(after, trouble=NO_TROUBLE), tuple(events), StopPolling())
+    return _going_on(after, tuple(events), now, pace, latency)
+
+
+def _going_on(watch: Watch, events: tuple[Event, ...], now: float, pace: Pace, latency: float) -> Step:
+    after = watch if watch.trouble == NO_TROUBLE else replace(watch, trouble=NO_TROUBLE)
     wait = _next_interval(after, now, pace)
-    again = now + max(wait - latency, _LEAST_SHARE * wait)
-    return Step(after, tuple(events), PollAgain(again))
+    return Step(after, events, PollAgain(now + max(wait - latency, _LEAST_SHARE * wait)))
 
 
 def _next_interval(watch: Watch, now: float, pace: Pace) -> float:

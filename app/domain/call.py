@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 
 class Phase(Enum):
@@ -40,6 +41,8 @@ MAX_STATUS_LENGTH = 64
 LOST = "lost"
 
 
+# Upstreams know a handful of statuses, and every entry of every history names one.
+@lru_cache(1024)
 def status_name(status: str) -> str:
     """Return a status in snake case, the way event types spell it; empty when nothing is left of it.
 
@@ -97,10 +100,14 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the upstream said about a call, read and put in order."""
+    """What the upstream said about a call, read and put in order.
+
+    `fingerprint` tells the body from which it was read; empty where there was none.
+    """
 
     status: str
     created_at: str
     last_updated: str
     client_env: str
     history: tuple[Transition, ...]
+    fingerprint: bytes = field(default=b"", compare=False)

@@ -18,7 +18,8 @@ class Snapshot:
     """What is known of a call.
 
     `seen` counts the transitions known by name; `latest` is the status of the newest of them, as the
-    upstream writes it. `ahead` is a status waiting for its entry. Times are RFC 3339 texts, empty where
+    upstream writes it. `ahead` is a status waiting for its entry. `fingerprint` is that of the answer, empty where the
+    very same answer would say something new. Times are RFC 3339 texts, empty where
     the upstream gave none.
     """
 
@@ -29,6 +30,7 @@ class Snapshot:
     client_env: str = ""
     seen: dict[str, int] = field(default_factory=dict)
     ahead: Ahead | None = None
+    fingerprint: bytes = b""
 
     @property
     def known(self) -> bool:
@@ -85,4 +87,6 @@ def diff(before: Snapshot, answer: Answer) -> Change:
         seen=seen,
         ahead=None if status_name(answer.status) in seen else Ahead(answer.status, answer.last_updated),
     )
-    return Change(replace(after, ahead=None) if after.ended else after, tuple(new))
+    if after.ended:
+        return Change(replace(after, ahead=None, fingerprint=b""), tuple(new))
+    return Change(replace(after, fingerprint=b"" if after.ahead else answer.fingerprint), tuple(new))

@@ -15,8 +15,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -29,7 +28,7 @@ import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from app.outbound.egress import AddressNotAllowed, NameNotResolved, ProxyNotReached, open_connector
+from app.outbound.egress import AddressNotAllowed, NameNotResolved, ProxyNotReached
 from app.outbound.transport import MAX_BODY_BYTES, AiohttpTransport
 
 USER_AGENT = f"Ringback/{version('ringback')}"
@@ -178,26 +177,6 @@ async def exchange(
 def parse_url(url: str) -> httpx.URL:
     """Parse a URL that will be asked for again; raises httpx.InvalidURL."""
     return httpx.URL(url)
-
-
-@asynccontextmanager
-async def open_client(
-    *,
-    max_connections: int,
-    keepalive_seconds: float = 15.0,
-    extra_trust_roots: Path | None = None,
-) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a client for hosts that the operator named: it dials any address.
-
-    Idle connections are kept for `keepalive_seconds`.
-    """
-    connector = open_connector(
-        max_connections=max_connections,
-        tls=tls_context(extra_trust_roots),
-        keepalive_seconds=keepalive_seconds,
-    )
-    async with OutboundClient(connector) as client:
-        yield client
 
 
 @lru_cache(4)

@@ -1,6 +1,7 @@
 """Asking the vendor how a call goes: one request, bounded in time and size, its answer made an outcome."""
 
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -15,44 +16,65 @@ from app.domain.cadence import (
     NotFound,
     PollOutcome,
     Unauthorized,
+    Unchanged,
 )
 from app.domain.call import CallKey
 from app.domain.dialect import WrittenAnswer
 from app.domain.errors import MalformedAnswer
 from app.domain.retry_after import retry_after_seconds
-from app.outbound.http import USER_AGENT, Answer, Exchange, NoAnswer, exchange, open_client, parse_url
+from app.outbound.http import USER_AGENT, Answer, ErrorClass, Exchange, NoAnswer, tls_context
+from app.outbound.http1 import Origin
 
 # Longer than the slowest pace, so that a call's polls find a connection; a request that meets one which the
 # server has just closed is sent again on a new one.
 _KEEPALIVE_SECONDS = 45.0
+_OWN_HEADERS = f"accept: application/json\r\naccept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n"
+# What RFC 9110 allows of a header's value and every server reads alike (section 5.5): visible ASCII, blanks within.
+_MAY_BE_SENT = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _ERRORS = {400: dialect.INVALID_CALL_SID, 401: dialect.INVALID_CONNECTOR, 404: dialect.UNKNOWN_CALL}
 
 
 @asynccontextmanager
 async def open_upstream(
-    base_url: str, *, timeout_seconds: float, max_connections: int, now: Callable[[], float]
+    base_url: str, *, timeout_seconds: float, now: Callable[[], float]
 ) -> AsyncIterator["UpstreamClient"]:
-    """Open a client for the vendor's platform at `base_url`; `now` returns Unix seconds."""
-    async with open_client(max_connections=max_connections, keepalive_seconds=_KEEPALIVE_SECONDS) as client:
-        yield UpstreamClient(client, base_url, timeout_seconds, now)
+    """Open a client for the vendor's platform at `base_url`; `now` returns Unix seconds.
+
+    It opens as many connections as requests are made at once: whoever makes them bounds them.
+    """
+    client = UpstreamClient(base_url, timeout_seconds, now)
+    try:
+        yield client
+    finally:
+        await client.aclose()
 
 
 class UpstreamClient:
     """The vendor's call status endpoint at `base_url`, over connections that are kept open."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, base_url: str, timeout_seconds: float, now: Callable[[], float]
-    ) -> None:
-        self._client = client
-        self._base_url = base_url
+    def __init__(self, base_url: str, timeout_seconds: float, now: Callable[[], float]) -> None:
+        url = httpx.URL(base_url)
+        tls = tls_context() if url.scheme == "https" else None
+        self._origin = Origin(url.raw_host.decode(), url.port or (443 if tls else 80), tls, _KEEPALIVE_SECONDS)
+        self._path = url.raw_path.decode().rstrip("/")
+        self._headers = f"host: {url.netloc.decode()}\r\n{_OWN_HEADERS}"
         self._timeout_seconds = timeout_seconds
         self._now = now
 
-    async def status(self, key: CallKey) -> PollOutcome:
-        """Ask for a call's status. Never raises for what the upstream answers, or fails to."""
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._origin.aclose()
+
+    async def status(self, key: CallKey, fingerprint: bytes = b"") -> PollOutcome:
+        """Ask for a call's status. Never raises for what the upstream answers, or fails to.
+
+        `fingerprint` is that of the answer which is known already.
+        """
         match await self._ask(key):
             case NoAnswer(error):
                 return Failed(str(error))
+            case Answer(status_code=200, truncated=False, body=body) if dialect.fingerprint(body) == fingerprint:
+                return Unchanged()
             case Answer() as answer:
                 return self._outcome(answer, key)
 
@@ -69,20 +91,14 @@ class UpstreamClient:
                 return dialect.UPSTREAM_FAILED
 
     async def _ask(self, key: CallKey) -> Exchange:
-        request = httpx.Request(
-            "GET",
-            parse_url(self._base_url + dialect.status_path(key)),
-            headers={
-                dialect.CONNECTOR_HEADER: key.connector_id,
-                "accept": "application/json",
-                "user-agent": USER_AGENT,
-            },
+        if not _MAY_BE_SENT.fullmatch(key.connector_id):
+            return NoAnswer(ErrorClass.PROTOCOL, 0.0)
+        request = (
+            f"GET {self._path}{dialect.status_path(key)} HTTP/1.1\r\n"
+            f"{dialect.CONNECTOR_HEADER}: {key.connector_id}\r\n{self._headers}\r\n"
         )
-        return await exchange(
-            self._client,
-            request,
-            deadline_seconds=self._timeout_seconds,
-            max_body_bytes=dialect.MAX_BODY_BYTES,
+        return await self._origin.exchange(
+            request.encode("ascii"), deadline_seconds=self._timeout_seconds, max_body_bytes=dialect.MAX_BODY_BYTES
         )
 
     def _outcome(self, answer: Answer, key: CallKey) -> PollOutcome:

@@ -92,7 +92,7 @@ def pack_state(watch: Watch) -> bytes:
         [
             _ms(watch.phase_since), snapshot.status, snapshot.latest, snapshot.created_at, snapshot.last_updated,
             snapshot.client_env, snapshot.seen, ahead, trouble.failures, trouble.refusals,
-            _ms(trouble.denied_since), watch.lost,
+            _ms(trouble.denied_since), watch.lost, snapshot.fingerprint,
         ],
     )  # fmt: skip
 
@@ -102,9 +102,10 @@ def unpack_watch(key: bytes, state: bytes, vault: Vault) -> Watch:
     account_id, project_id, call_sid, sealed, registered_at = unpack(key)[:5]
     (
         phase_since, status, latest, created_at, last_updated, client_env, seen, ahead, failures, refusals,
-        denied_since, lost,
-    ) = unpack(state)[:12]  # fmt: skip
-    snapshot = Snapshot(status, latest, created_at, last_updated, client_env, seen, Ahead(*ahead) if ahead else None)
+        denied_since, lost, fingerprint,
+    ) = unpack(state)[:13]  # fmt: skip
+    waiting = Ahead(*ahead) if ahead else None
+    snapshot = Snapshot(status, latest, created_at, last_updated, client_env, seen, waiting, fingerprint)
     connector_id = vault.open(sealed, _CONNECTOR)
     return Watch(
         CallKey(account_id, project_id, connector_id, call_sid),

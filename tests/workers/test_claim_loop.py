@@ -12,7 +12,8 @@ import uvloop
 from app.store.clock import StoreClock
 from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
-from workers.claims import LEASE_MARGIN_SECONDS, ClaimLoop, OwnLooks, Work
+from workers.claims import LEASE_MARGIN_SECONDS, ClaimLoop, Work
+from workers.own_looks import OwnLooks
 
 HERE, THERE = Partition(0), Partition(1)
 LONGEST_SECONDS = 1.0

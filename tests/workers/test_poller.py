@@ -27,7 +27,7 @@ def upstream() -> Upstream:
 async def client(upstream: Upstream, resources: Resources) -> AsyncIterator[UpstreamClient]:
     async with (
         serve(upstream) as url,
-        open_upstream(url, timeout_seconds=1.0, max_connections=10, now=resources.ledger.clock.now) as opened,
+        open_upstream(url, timeout_seconds=1.0, now=resources.ledger.clock.now) as opened,
     ):
         yield opened
 
