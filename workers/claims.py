@@ -52,14 +52,19 @@ async def _leave_to_lease(*_: object) -> float:
     return 0.0
 
 
+async def _nothing_left() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Work(Generic[ClaimT]):
     """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back.
 
     `act` returns the Unix time at which the same falls due again, 0 for never or nobody knows.
     At most `places` are done at once, and `per_second` begun in a second (0 is no bound). `wind_down` asks what has
-    begun to end as soon as it can. `place` is waited in before one of the places is taken, and may say instead that
-    the claim has to be put off; `put_off` records that, and returns as `act` does.
+    begun to end as soon as it can, `finish` waits for what is still to be recorded. `place` is waited in before one of
+    the places is taken, and may say instead that the claim has to be put off; `put_off` records that, and returns as
+    `act` does.
     """
 
     name: str
@@ -70,6 +75,7 @@ class Work(Generic[ClaimT]):
     places: int
     per_second: float = 0.0
     wind_down: Callable[[], None] = lambda: None
+    finish: Callable[[], Awaitable[None]] = _nothing_left
     place: Callable[[ClaimT], AbstractAsyncContextManager[Refused | None]] | None = None
     put_off: Callable[[Partition, ClaimT, Refused], Awaitable[float]] = _leave_to_lease
 
@@ -141,6 +147,7 @@ class ClaimLoop(Generic[ClaimT]):
             log.warning("claims are left to their leases", extra={"claims": len(not_begun), "reason": str(error)})
         if self._acting:
             await asyncio.wait(set(self._acting), timeout=patience_seconds)
+        await self._work.finish()
 
     def _look_when_there_is_room(self) -> None:
         if self._looker is None and self._wanted and self._free():

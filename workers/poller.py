@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from typing import get_args
 
 from app.domain import cadence
 from app.domain.cadence import Failed, Pace, PollAgain, PollOutcome, Step
@@ -14,10 +15,14 @@ from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
 from app.store.watches import ClaimedPoll, PolledStep, Recorded, WatchStore
 from app.telemetry import metrics
-from workers.batching import Batcher
-from workers.claims import LEASE_MARGIN_SECONDS, Work
+from workers.batching import LINGER_SECONDS, Batcher
+from workers.claims import LEASE_MARGIN_SECONDS, TICK_SECONDS, Work
 
 log = logging.getLogger(__name__)
+
+_NOT_RECORDED = "a poll could not be recorded, it will be done again"
+# Bound to their labels once: that costs as much as all the rest of counting.
+_POLLS = {kind: metrics.POLLS.labels(kind.__name__.lower()) for kind in get_args(PollOutcome)}
 
 
 class Throttle:
@@ -54,7 +59,7 @@ class Poller:
         self._doorbell = doorbell
         self._pace = pace
         self._throttle = throttle
-        self._records: Batcher[PolledStep, Recorded] = Batcher(watches.commit, LEASE_MARGIN_SECONDS)
+        self._records: Batcher[PolledStep, Recorded] = Batcher(watches.commit, LEASE_MARGIN_SECONDS, self._lingered)
         # Spreads out what failed together; nothing that must not be guessed.
         self._random = random.Random()  # noqa: S311
 
@@ -66,44 +71,75 @@ class Poller:
                 partition, horizon_seconds=horizon_seconds, lease_seconds=lease_seconds, limit=limit
             )
 
-        return Work("poll", claim, self.poll, self._watches.release, timeout_seconds, places, self._throttle.per_second)
+        return Work(
+            "poll",
+            claim,
+            self.poll,
+            self._watches.release,
+            timeout_seconds,
+            places,
+            self._throttle.per_second,
+            finish=self.finish,
+        )
 
     async def poll(self, partition: Partition, claim: ClaimedPoll) -> float:
         """Poll one call and record what came of it; return when it is due again, 0 when never or unknown."""
         await self._throttle.wait()
         asked_at = self._clock.now()
-        metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))
         outcome = await self._upstream.status(claim.watch.key, claim.watch.snapshot.fingerprint)
         now = self._clock.now()
         step = cadence.after_poll(claim.watch, outcome, now, self._pace, self._random.random(), now - asked_at)
-        metrics.POLLS.labels(_label(outcome)).inc()
+        _POLLS[type(outcome)].inc()
+        metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))
         metrics.POLL_SECONDS.observe(now - asked_at)
-        try:
-            recorded = await self._records.submit(partition, PolledStep(claim, step, asked_at))
-        except StoreUnavailable as error:
-            log.warning("a poll could not be recorded, it will be done again", extra=_fields(claim, reason=str(error)))
+        if isinstance(outcome, Failed):
+            log.warning("poll failed", extra=_fields(claim, cause=outcome.cause, failures=step.watch.trouble.failures))
+        polled = PolledStep(claim, step, asked_at)
+        if _may_linger(step, now):
+            self._records.linger(partition, polled)
             return 0.0
-        self._tell(partition, claim, outcome, step, recorded)
-        return step.following.at if isinstance(step.following, PollAgain) else 0.0
+        return await self._record(partition, polled)
 
-    def _tell(
-        self, partition: Partition, claim: ClaimedPoll, outcome: PollOutcome, step: Step, recorded: Recorded
-    ) -> None:
+    async def finish(self) -> None:
+        """Wait until everything is recorded."""
+        await self._records.flush()
+
+    async def _record(self, partition: Partition, polled: PolledStep) -> float:
+        claim, step = polled.claimed, polled.step
+        try:
+            recorded = await self._records.submit(partition, polled)
+        except StoreUnavailable as error:
+            log.warning(_NOT_RECORDED, extra=_fields(claim, reason=str(error)))
+            return 0.0
         if recorded is Recorded.STALE:
             metrics.STALE.labels("poll").inc()
-            return
-        if recorded is Recorded.DONE_WITH_MORE:
-            self._doorbell.ring(partition.number)
-        for event in step.events:
-            metrics.EVENTS.labels("yes" if event.final else "no").inc()
-        if step.events:
-            log.info("call changed", extra=_fields(claim, events=[event.type for event in step.events]))
-        elif isinstance(outcome, Failed):
-            log.warning("poll failed", extra=_fields(claim, cause=outcome.cause, failures=step.watch.trouble.failures))
+        else:
+            if recorded is Recorded.DONE_WITH_MORE:
+                self._doorbell.ring(partition.number)
+            for event in step.events:
+                metrics.EVENTS.labels("yes" if event.final else "no").inc()
+            if step.events:
+                log.info("call changed", extra=_fields(claim, events=[event.type for event in step.events]))
+        return step.following.at if isinstance(step.following, PollAgain) else 0.0
+
+    @staticmethod
+    def _lingered(polled: PolledStep, recorded: Recorded | Exception) -> None:
+        match recorded:
+            case Recorded.STALE:
+                metrics.STALE.labels("poll").inc()
+            case StoreUnavailable():
+                log.warning(_NOT_RECORDED, extra=_fields(polled.claimed, reason=str(recorded)))
+            case Exception():
+                log.error(_NOT_RECORDED, extra=_fields(polled.claimed), exc_info=recorded)
 
 
-def _label(outcome: PollOutcome) -> str:
-    return type(outcome).__name__.lower()
+def _may_linger(step: Step, now: float) -> bool:
+    """Whether a record may wait for others: nothing new, and due again after a tick that comes when it is written."""
+    return (
+        not step.events
+        and isinstance(step.following, PollAgain)
+        and step.following.at - now > TICK_SECONDS + 2 * LINGER_SECONDS
+    )
 
 
 def _fields(claim: ClaimedPoll, **more: object) -> dict[str, object]:

@@ -31,6 +31,9 @@ _FRAMING = 6
 _TRAILER_BYTES = 4096
 # Closing TLS waits for the other side's goodbye, which one that hangs never says.
 _TLS_GOODBYE_SECONDS = 1.0
+# The headers that tell where a body ends, and the only one that a caller is told.
+_ENDINGS = frozenset({b"content-length", b"transfer-encoding"})
+_TOLD = frozenset({b"retry-after"})
 
 
 class Origin:
@@ -55,8 +58,8 @@ class Origin:
     async def exchange(self, request: bytes, *, deadline_seconds: float, max_body_bytes: int) -> Exchange:
         """Send one request and read its answer; both end within `deadline_seconds`, or are given up.
 
-        A body longer than `max_body_bytes` is cut off there. Raises RuntimeError if this is closed, and lets a
-        cancellation through.
+        A body longer than `max_body_bytes` is cut off there. Of the headers, the answer has `retry-after` alone.
+        Raises RuntimeError if this is closed, and lets a cancellation through.
         """
         started = perf_counter()
         if self._idle:
@@ -210,9 +213,10 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if name in {b"content-length", b"transfer-encoding"}:
+        if name in _ENDINGS:
             self._until_the_end = False
-        self._headers.append((name, value))
+        elif name in _TOLD:
+            self._headers[name.decode()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
@@ -242,7 +246,7 @@ class _Connection(asyncio.Protocol):
 
     def _begin_answer(self) -> None:
         self._status, self._body = 0, bytearray()
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: dict[str, str] = {}
         self._in_body, self._until_the_end, self._kept_alive, self._unasked = False, True, False, False
 
     def _cut_off(self) -> None:
@@ -253,9 +257,8 @@ class _Connection(asyncio.Protocol):
         self.abort()
 
     def _end_with_answer(self, *, truncated: bool) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
-        body = bytes(self._body[: self._max_body_bytes])
-        self._end(Answer(self._status, headers, body, truncated, perf_counter() - self._started))
+        body = bytes(self._body[: self._max_body_bytes]) if truncated else bytes(self._body)
+        self._end(Answer(self._status, self._headers, body, truncated, perf_counter() - self._started))
 
     def _end_without_answer(self, error: ErrorClass) -> None:
         if self._waiting is not None:

@@ -112,3 +112,48 @@ async def test_a_submitter_that_went_away_costs_the_others_nothing() -> None:
     assert await staying == 4
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_what_lingers_goes_with_the_next_batch_of_its_partition() -> None:
+    writer, told = Writer(), []
+    writer.open.set()
+    batcher = Batcher(writer.write, patience_seconds=5, told=lambda item, result: told.append((item, result)))
+    batcher.linger(HERE, 1)
+    batcher.linger(THERE, 2)
+
+    assert await batcher.submit(HERE, 3) == 6
+
+    assert writer.batches == [(0, [1, 3])]
+    assert told == [(1, 2)]
+    await batcher.flush()
+    assert writer.batches[1:] == [(1, [2])]
+
+
+async def test_what_lingers_is_written_without_being_asked_for_and_a_full_batch_at_once() -> None:
+    writer, told = Writer(), []
+    writer.open.set()
+    everything = asyncio.Event()
+
+    def tell(item: int, _: int | Exception) -> None:
+        told.append(item)
+        if len(told) == 201:
+            everything.set()
+
+    batcher = Batcher(writer.write, patience_seconds=5, told=tell)
+    for item in range(200):
+        batcher.linger(HERE, item)
+    batcher.linger(THERE, 200)
+    await asyncio.sleep(0)
+    assert [number for number, _ in writer.batches] == [0]
+    await asyncio.wait_for(everything.wait(), 10)
+    assert told == list(range(201))
+
+
+async def test_an_error_that_nobody_waits_for_is_told() -> None:
+    error = ValueError("no")
+    writer, told = Writer(error), []
+    writer.open.set()
+    batcher = Batcher(writer.write, patience_seconds=5, told=lambda item, result: told.append((item, result)))
+    batcher.linger(HERE, 1)
+    await batcher.flush()
+    assert told == [(1, error)]

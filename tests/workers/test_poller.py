@@ -50,6 +50,13 @@ def make_poller(desk: Desk, client: UpstreamClient, pace: Pace = PACE) -> Poller
     )
 
 
+async def poll(poller: Poller, desk: Desk) -> float:
+    """Poll once, and wait until it is recorded."""
+    again_at = await poller.poll(desk.partition, await desk.claim_poll())
+    await poller.finish()
+    return again_at
+
+
 def says(desk: Desk, pairs: Pairs) -> Reply:
     return Reply(200, make_body(key=desk.key, pairs=pairs))
 
@@ -63,12 +70,12 @@ async def test_a_poll_writes_down_what_is_new_and_sets_the_next(
 ) -> None:
     upstream.script(desk.key.call_sid, says(desk, LIFE[:2]), then=says(desk, LIFE[:4]))
     poller = make_poller(desk, client)
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
     assert await types(desk) == TYPES[:2]
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
     assert await types(desk) == TYPES[:4]
 
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
 
     kept = await desk.kept()
     assert await types(desk) == TYPES[:4]
@@ -78,7 +85,7 @@ async def test_a_poll_writes_down_what_is_new_and_sets_the_next(
 
 async def test_the_end_is_polled_no_more(desk: Desk, client: UpstreamClient, upstream: Upstream) -> None:
     upstream.script(desk.key.call_sid, then=says(desk, LIFE))
-    await make_poller(desk, client).poll(desk.partition, await desk.claim_poll())
+    await poll(make_poller(desk, client), desk)
     assert await types(desk) == TYPES
     assert (await desk.kept()).next_poll_at == 0
 
@@ -88,10 +95,10 @@ async def test_news_ring_the_delivery_bell_and_no_news_do_not(
 ) -> None:
     upstream.script(desk.key.call_sid, then=says(desk, LIFE[:1]))
     poller = make_poller(desk, client)
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
     await desk.resources.deliver_doorbell.aclose()
     assert await desk.resources.queue.zcard("ringback:deliver") == 1
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
     await desk.resources.deliver_doorbell.aclose()
     assert await desk.resources.queue.zcard("ringback:deliver") == 1
 
@@ -104,7 +111,9 @@ async def test_of_two_workers_with_one_claim_one_records(
     first, second = await desk.claim_poll(lease_seconds=0.0), await desk.claim_poll()
     poller = make_poller(desk, client)
     await poller.poll(desk.partition, second)
+    await poller.finish()
     await poller.poll(desk.partition, first)
+    await poller.finish()
     assert await types(desk) == TYPES[:3]
 
 
@@ -126,13 +135,13 @@ async def test_an_answer_that_is_none_changes_nothing_and_is_asked_for_again(
 ) -> None:
     upstream.script(desk.key.call_sid, reply, then=says(desk, LIFE[:1]))
     poller = make_poller(desk, client)
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
     kept = await desk.kept()
     assert kept.events == ()
     assert kept.watch.trouble.failures == 1
     assert kept.last_polled_at < kept.next_poll_at < kept.last_polled_at + 10
 
-    await poller.poll(desk.partition, await desk.claim_poll())
+    await poll(poller, desk)
     assert await types(desk) == TYPES[:1]
     assert (await desk.kept()).watch.trouble.failures == 0
 
@@ -153,7 +162,7 @@ async def test_a_call_that_is_denied_is_given_up_with_its_reason(
     upstream.script(desk.key.call_sid, *before, then=Reply(status))
     poller = make_poller(desk, client)
     for _ in range(len(before) + polls):
-        await poller.poll(desk.partition, await desk.claim_poll())
+        await poll(poller, desk)
 
     kept = await desk.kept()
     assert kept.events[-1].type == "call.lost"
@@ -167,7 +176,7 @@ async def test_a_call_that_is_not_there_yet_is_given_time(
     upstream.script(desk.key.call_sid, Reply(404), Reply(404), then=says(desk, LIFE[:2]))
     poller = make_poller(desk, client, PATIENT)
     for _ in range(3):
-        await poller.poll(desk.partition, await desk.claim_poll())
+        await poll(poller, desk)
     assert await types(desk) == TYPES[:2]
 
 
@@ -178,7 +187,7 @@ async def test_the_connector_is_not_logged(
     upstream.script(desk.key.call_sid, Reply(500), then=says(desk, LIFE[:1]))
     poller = make_poller(desk, client)
     for _ in range(2):
-        await poller.poll(desk.partition, await desk.claim_poll())
+        await poll(poller, desk)
     told = [str(vars(record)) for record in caplog.records if record.name.startswith("workers")]
     assert len(told) == 2
     assert not any(desk.key.connector_id in line for line in told)
