@@ -1,7 +1,8 @@
 """Real HTTP for tests: any ASGI application on a loopback port of its own."""
 
+import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -41,4 +42,17 @@ async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
+            await stop_accepting([listener])
             await server.shutdown(sockets=[listener])
+
+
+async def stop_accepting(listeners: Iterable[socket.socket]) -> None:
+    """Accept no more, and return once every connection that was accepted is known to its server.
+
+    asyncio would lose those on the way there when their server is closed, and leave their sockets to the collector.
+    """
+    for listener in listeners:
+        asyncio.get_running_loop().remove_reader(listener)
+    # One turn of the loop makes their transports, another one their protocols.
+    for _ in range(2):
+        await asyncio.sleep(0)
