@@ -1,7 +1,8 @@
 """What every test may stand on: one real Redis, emptied for each test, and settings for a fast installation."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -10,6 +11,7 @@ from redis import Redis
 from app.dev.embedded_redis import EmbeddedRedis
 from app.resources import Resources, open_resources
 from app.settings import PREFIX, Settings
+from tests.loops import StrictLoop
 
 ADMIN_KEY = "admin-key-of-the-tests"
 ENCRYPTION_KEY = "a2V5LW9mLXRoZS10ZXN0cy1vZi10aGlydHktdHdvLWI="
@@ -19,6 +21,11 @@ class MakeSettings(Protocol):
     """Settings of a fast installation on the test's Redis; what is named replaces a default."""
 
     def __call__(self, **overrides: Any) -> Settings: ...
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """No test leaves a connection open: pytest-asyncio asks for the loops of all tests here."""
+    return {"strict": StrictLoop}
 
 
 @pytest.fixture(scope="session", autouse=True)
