@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from app.domain.call import LOST, TERMINAL, CallKey, Transition
@@ -12,6 +13,8 @@ from app.domain.timestamps import format_unix
 
 LostReason = Literal["not_found", "expired", "unauthorized", "invalid_call_sid", "watch_expired"]
 FINAL_NAMES = TERMINAL | {LOST}
+_REMEMBERED_IDS = 4096
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class CallNames:
         return cls(key.account_id, key.project_id, key.call_sid)
 
 
+# One event goes to as many subscriptions as its call has.
+@lru_cache(_REMEMBERED_IDS)
 def event_id(call: CallNames, event: Event) -> str:
     """Return the event's id, a function of the call and the transition alone.
 
@@ -118,4 +123,4 @@ def payload(
     """Return the body of a delivery: the same bytes at every attempt, ASCII, keys in the documented order."""
     data = event_data(call, event, sequence, {"subscription_id": subscription_id}, {"metadata": dict(metadata)})
     document = {"type": event.type, "timestamp": event.occurred_at, "data": data}
-    return json.dumps(document, separators=(",", ":")).encode()
+    return _COMPACT.encode(document).encode()

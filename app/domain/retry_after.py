@@ -7,6 +7,8 @@ from email.utils import parsedate_to_datetime
 def retry_after_seconds(value: str | None, now: float) -> float:
     """Return how long the header asks to wait from `now` (Unix seconds); 0 for none or nonsense."""
     text = (value or "").strip()
+    if not text:
+        return 0.0
     if text.isascii() and text.isdigit():
         return float(text[:12])
     try:
