@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from tests.bench import detection, footprint, isolation, listing, memory, outage, registrations
+from tests.bench import deliveries, detection, footprint, isolation, listing, memory, outage, registrations
 
 # Each part prints its table and returns its rows.
 _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -25,6 +25,7 @@ _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "registrations": registrations.report,
     "listing": listing.report,
     "footprint": footprint.report,
+    "deliveries": deliveries.report,
 }
 _PACKAGES = ("aiohttp", "arq", "fastapi", "httpx", "redis", "uvloop")
 

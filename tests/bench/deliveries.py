@@ -1,0 +1,129 @@
+"""How many deliveries a deliver worker makes in a second of its CPU, beside bare loops that POST the same.
+
+The real worker process at saturation: the ledger is filled through the stores, before the worker starts, with
+subscriptions that have five events each to deliver, so that whatever it claims is full. The peers are processes that
+POST a prepared delivery to the same receiver over as many connections (bare_posts.py): one with the worker's own
+client, against which the aim is set, and one with a plain aiohttp session. They take turns, so that a machine that
+changes its pace is fair to all. The receiver answers at once, and is a process of its own.
+
+CPU-seconds are the worker's alone; what Redis takes for it is told beside them.
+"""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from app.store.subscriptions import NewSubscription
+from tests.bench.filling import advance, follow, subscription
+from tests.bench.system import System, system
+from tests.builders import LIFE
+from tests.processes import Process, environment
+
+_RUNS = 3
+_CALLS = 12_000
+_CONNECTIONS = 100
+_WARM = 3000
+_COUNT = 10_000
+_LOOK_AGAIN_SECONDS = 0.02
+_PATIENCE_SECONDS = 120.0
+_WORKER, _OWN, _AIOHTTP = "deliver worker", "bare loop, same client", "bare loop, aiohttp"
+_AIM = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How long so many deliveries took, in seconds, and of the CPU for who sent them and for Redis."""
+
+    case: str
+    deliveries: int
+    seconds: float
+    cpu_seconds: float
+    redis_cpu_seconds: float = 0.0
+
+    @property
+    def per_cpu_second(self) -> float:
+        return self.deliveries / self.cpu_seconds
+
+
+def report() -> list[dict[str, Any]]:
+    """Measure, print the table, and return the rows."""
+    rates = asyncio.run(measure())
+    click.echo(f"Deliveries, {_CONNECTIONS} connections to one receiver; median of {_RUNS} runs")
+    click.echo(f"{'':<24} {'per CPU-second':>15} {'per second':>11} {'Redis ms/1000':>14}   spread per CPU-second")
+    for case in (_WORKER, _OWN, _AIOHTTP):
+        runs = [one for one in rates if one.case == case]
+        low, high = (choose(one.per_cpu_second for one in runs) for choose in (min, max))
+        per_second = statistics.median(one.deliveries / one.seconds for one in runs)
+        redis = statistics.median(one.redis_cpu_seconds / one.deliveries * 1e6 for one in runs)
+        click.echo(
+            f"{case:<24} {_median(rates, case):>15,.0f} {per_second:>11,.0f} {redis:>14,.0f}   {low:,.0f}..{high:,.0f}"
+        )
+    for peer, aim in ((_OWN, f" (aim: {_AIM:.0%})"), (_AIOHTTP, "")):
+        ratio = _median(rates, _WORKER) / _median(rates, peer)
+        click.echo(f"worker to {peer}, per CPU-second: {ratio:.0%}{aim}")
+    return [asdict(one) | {"per_cpu_second": one.per_cpu_second} for one in rates]
+
+
+def _median(rates: list[Rate], case: str) -> float:
+    return statistics.median(one.per_cpu_second for one in rates if one.case == case)
+
+
+async def measure() -> list[Rate]:
+    """Let all take turns, several times."""
+    rates = []
+    async with system(delivery_max_per_destination=_CONNECTIONS) as running:
+        await running.stub.set(latency_seconds=0, remember=False)
+        await follow(running.resources, _CALLS, _new(running))
+        await advance(running.resources, LIFE)
+        for _ in range(_RUNS):
+            rates.append(await _bare(running, _OWN, "own"))
+            rates.append(await _bare(running, _AIOHTTP, "aiohttp"))
+            rates.append(await _worker(running))
+    return rates
+
+
+def _new(running: System) -> Callable[[int], NewSubscription]:
+    def new(number: int) -> NewSubscription:
+        url = f"{running.stub.url}/integrations/calls/{number:08}"
+        return subscription(running.tenant_id, f"OUT-{number:08}", url, {"deal": f"{number:06}"})
+
+    return new
+
+
+async def _bare(running: System, case: str, client: str) -> Rate:
+    arguments = [client, f"{running.stub.url}/integrations/calls/bare", str(_CONNECTIONS), str(_WARM), str(_COUNT)]
+    process = Process(["-m", "tests.bench.bare_posts", *arguments], environment(), running.folder / "bare.log")
+    process.start()
+    try:
+        code = await process.ended(_PATIENCE_SECONDS)
+    finally:
+        process.kill()
+    if code:
+        raise RuntimeError(process.output)
+    took = json.loads(process.output)
+    return Rate(case, _COUNT, took["seconds"], took["cpu_seconds"])
+
+
+async def _worker(running: System) -> Rate:
+    before = (await running.stub.counters()).posts
+    await running.start_worker("deliver")
+    first = await _received(running, before + _WARM)
+    cpu, start = running.cpu(), time.perf_counter()
+    last = await _received(running, first + _COUNT)
+    seconds, after = time.perf_counter() - start, running.cpu()
+    await running.stop("deliver")
+    return Rate(_WORKER, last - first, seconds, after["deliver"] - cpu["deliver"], after["redis"] - cpu["redis"])
+
+
+async def _received(running: System, wanted: int) -> int:
+    """Wait until the stub has received so many; returns how many it has."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while (posts := (await running.stub.counters()).posts) < wanted:  # noqa: ASYNC110 -- another process counts
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    return posts
