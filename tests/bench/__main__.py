@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from tests.bench import deliveries, detection, footprint, isolation, listing, memory, outage, registrations
+from tests.bench import deliveries, detection, fanout, footprint, isolation, listing, memory, outage, registrations
 
 # Each part prints its table and returns its rows.
 _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -26,6 +26,7 @@ _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "listing": listing.report,
     "footprint": footprint.report,
     "deliveries": deliveries.report,
+    "fanout": fanout.report,
 }
 _PACKAGES = ("aiohttp", "arq", "fastapi", "httpx", "redis", "uvloop")
 

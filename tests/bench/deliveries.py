@@ -30,7 +30,6 @@ _CALLS = 12_000
 _CONNECTIONS = 100
 _WARM = 3000
 _COUNT = 10_000
-_LOOK_AGAIN_SECONDS = 0.02
 _PATIENCE_SECONDS = 120.0
 _WORKER, _OWN, _AIOHTTP = "deliver worker", "bare loop, same client", "bare loop, aiohttp"
 _AIM = 0.7
@@ -113,17 +112,9 @@ async def _bare(running: System, case: str, client: str) -> Rate:
 async def _worker(running: System) -> Rate:
     before = (await running.stub.counters()).posts
     await running.start_worker("deliver")
-    first = await _received(running, before + _WARM)
+    first = await running.received(before + _WARM, _PATIENCE_SECONDS)
     cpu, start = running.cpu(), time.perf_counter()
-    last = await _received(running, first + _COUNT)
+    last = await running.received(first + _COUNT, _PATIENCE_SECONDS)
     seconds, after = time.perf_counter() - start, running.cpu()
     await running.stop("deliver")
     return Rate(_WORKER, last - first, seconds, after["deliver"] - cpu["deliver"], after["redis"] - cpu["redis"])
-
-
-async def _received(running: System, wanted: int) -> int:
-    """Wait until the stub has received so many; returns how many it has."""
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while (posts := (await running.stub.counters()).posts) < wanted:  # noqa: ASYNC110 -- another process counts
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    return posts

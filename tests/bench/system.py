@@ -1,5 +1,6 @@
 """The real service beside the stub, each part a process of its own, for measurements under load."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,7 @@ from tests.conftest import ADMIN_KEY, ENCRYPTION_KEY
 from tests.processes import Process, environment, start_api, start_worker, worker
 
 PACES = ("poll_early_seconds", "poll_early_max_seconds", "poll_in_progress_seconds", "poll_in_progress_max_seconds")
+_LOOK_AGAIN_SECONDS = 0.02
 _SETTINGS = {
     "admin_key": ADMIN_KEY,
     "encryption_keys": ENCRYPTION_KEY,
@@ -58,6 +60,13 @@ class System:
         """End a process in good order: a worker then gives back what it holds."""
         await self._processes.pop(name).terminate()
         del self.pids[name]
+
+    async def received(self, deliveries: int, seconds: float) -> int:
+        """Wait until the stub has received so many in all; returns how many it has."""
+        async with asyncio.timeout(seconds):
+            while (posts := (await self.stub.counters()).posts) < deliveries:  # noqa: ASYNC110 -- a process counts
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return posts
 
     def cpu(self) -> dict[str, float]:
         """Return what each process has had of the CPU so far, in seconds."""
