@@ -63,15 +63,19 @@ class RunningStub:
         """Let the highest counts begin anew, and forget the deliveries."""
         await self._ask("reset")
 
+    async def fetch(self, what: str) -> str:
+        """Fetch what a stub that does more has to tell."""
+        return (await self._ask(what)).text
+
     async def _ask(self, what: str) -> httpx.Response:
         return (await self._client.get(f"{self.url}/stub/{what}")).raise_for_status()
 
 
 @asynccontextmanager
-async def stub(folder: Path) -> AsyncIterator[RunningStub]:
-    """Start a stub whose output goes into the folder, and end it."""
+async def stub(folder: Path, module: str = "tests.bench.stub") -> AsyncIterator[RunningStub]:
+    """Start a stub whose output goes into the folder, and end it. `module` may name one that does more."""
     port = free_port()
-    process = Process(["-m", "tests.bench.stub", str(port)], environment(), folder / "stub.log")
+    process = Process(["-m", module, str(port)], environment(), folder / "stub.log")
     process.start()
     try:
         await process.until_it_says("the stub listens")
