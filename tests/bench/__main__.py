@@ -14,7 +14,18 @@ from typing import Any
 
 import click
 
-from tests.bench import deliveries, detection, fanout, footprint, isolation, listing, memory, outage, registrations
+from tests.bench import (
+    deliveries,
+    detection,
+    fanout,
+    footprint,
+    isolation,
+    latency,
+    listing,
+    memory,
+    outage,
+    registrations,
+)
 
 # Each part prints its table and returns its rows.
 _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -27,6 +38,7 @@ _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "footprint": footprint.report,
     "deliveries": deliveries.report,
     "fanout": fanout.report,
+    "latency": latency.report,
 }
 _PACKAGES = ("aiohttp", "arq", "fastapi", "httpx", "redis", "uvloop")
 

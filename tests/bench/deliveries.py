@@ -76,7 +76,7 @@ def _median(rates: list[Rate], case: str) -> float:
 async def measure() -> list[Rate]:
     """Let all take turns, several times."""
     rates = []
-    async with system(delivery_max_per_destination=_CONNECTIONS) as running:
+    async with system({"delivery_max_per_destination": _CONNECTIONS}) as running:
         await running.stub.set(latency_seconds=0, remember=False)
         await follow(running.resources, _CALLS, _new(running))
         await advance(running.resources, LIFE)

@@ -26,6 +26,7 @@ from tests.builders import make_key
 _RUNS = 3
 _SUBSCRIBERS = 1000
 _INTERVAL = 1.0
+_ON_THE_CORE = ("redis", "poll", "deliver")
 # Time enough to register all, and for each transition to reach them.
 _OFFSETS_MS = (500, 8_000, 12_000, 16_000)
 _FIRST_MEASURED = 3
@@ -35,13 +36,18 @@ _AIM_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """One transition: seconds from when it was seen to its first, middle and last arrival."""
+    """One transition: seconds from when it was seen to its first, middle and last arrival.
+
+    `cpu_seconds` are those of the poll worker, the deliver worker and Redis from the first arrival to the last: on a
+    core that others want too, more time passes than that.
+    """
 
     sequence: int
     arrivals: int
     first: float
     middle: float
     last: float
+    cpu_seconds: float
 
 
 def report() -> list[dict[str, Any]]:
@@ -55,16 +61,18 @@ def report() -> list[dict[str, Any]]:
         click.echo(
             f"  {name:<7} arrival {statistics.median(values):>6,.0f} ms   {min(values):,.0f}..{max(values):,.0f}{aim}"
         )
+    cpu = [row.cpu_seconds * 1000 for row in rows]
+    click.echo(f"  of the CPU, from first to last: {statistics.median(cpu):,.0f} ms   {min(cpu):,.0f}..{max(cpu):,.0f}")
     return [asdict(row) for row in rows]
 
 
 async def measure(core: int, other_core: int) -> list[FanOut]:
     """Let one call live, with Ringback on one core and the rest on another."""
     ours = os.sched_getaffinity(0)
-    async with system(**dict.fromkeys(PACES, _INTERVAL)) as running:
+    async with system(dict.fromkeys(PACES, _INTERVAL)) as running:
         for kind in ("poll", "deliver"):
             await running.start_worker(kind)
-        pin((running.pids[name] for name in ("redis", "poll", "deliver")), core)
+        pin((running.pids[name] for name in _ON_THE_CORE), core)
         pin((running.stub.pid, os.getpid()), other_core)
         try:
             return await _follow(running)
@@ -82,13 +90,21 @@ async def _follow(running: System) -> list[FanOut]:
     )
     partition = running.resources.subscriptions.partition_of_call(key.call_sid)
     running.resources.poll_doorbell.ring(partition.number)
-    await running.received((1 + len(_OFFSETS_MS)) * _SUBSCRIBERS, _PATIENCE_SECONDS)
+    cpu = {at: await _cpu_of(running, at) for at in range(_FIRST_MEASURED, 2 + len(_OFFSETS_MS))}
     arrivals = await running.stub.arrivals()
     call = await running.resources.watches.read(partition, key.watch_id)
     events = enumerate(call.events if call else (), 1)
-    return [_evaluate(arrivals, at, event.observed_at) for at, event in events if at >= _FIRST_MEASURED]
+    return [_evaluate(arrivals, at, event.observed_at, cpu[at]) for at, event in events if at in cpu]
 
 
-def _evaluate(arrivals: list[Arrival], sequence: int, observed_at: float) -> FanOut:
+async def _cpu_of(running: System, sequence: int) -> float:
+    """Wait for an event's deliveries; returns the CPU-seconds of Ringback from the first to the last of them."""
+    await running.received((sequence - 1) * _SUBSCRIBERS + 1, _PATIENCE_SECONDS)
+    before = running.cpu()
+    await running.received(sequence * _SUBSCRIBERS, _PATIENCE_SECONDS)
+    return sum(spent - before[name] for name, spent in running.cpu().items() if name in _ON_THE_CORE)
+
+
+def _evaluate(arrivals: list[Arrival], sequence: int, observed_at: float, cpu_seconds: float) -> FanOut:
     times = sorted(arrival.at - observed_at for arrival in arrivals if arrival.sequence == sequence)
-    return FanOut(sequence, len(times), times[0], statistics.median(times), times[-1])
+    return FanOut(sequence, len(times), times[0], statistics.median(times), times[-1], cpu_seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,9 @@ class System:
 
 
 @asynccontextmanager
-async def system(**settings: object) -> AsyncIterator[System]:
+async def system(
+    settings: Mapping[str, object] | None = None, stub_module: str = "tests.bench.stub"
+) -> AsyncIterator[System]:
     """Start Redis, with its append-only file, and the stub, and make a tenant. The rest is started when it is wanted.
 
     `settings` are named without their prefix; those of a benchmark stand when they are not named.
@@ -86,8 +88,8 @@ async def system(**settings: object) -> AsyncIterator[System]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
-        peer = await stack.enter_async_context(stub(folder))
-        wanted = {**_SETTINGS, "redis_url": redis.url, "upstream_base_url": peer.url, **settings}
+        peer = await stack.enter_async_context(stub(folder, stub_module))
+        wanted = {**_SETTINGS, "redis_url": redis.url, "upstream_base_url": peer.url, **(settings or {})}
         resources = await stack.enter_async_context(open_resources(load_settings("tools", **wanted)))
         await resources.ledger.ping()
         new = await resources.service.tenants.create("bench", ACCOUNT, PROJECT, CONNECTOR)
