@@ -8,7 +8,7 @@ CONTRACT_VENV := .venv-contract
 CONTRACT_STAMP := $(CONTRACT_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test contract lint fmt bench lock clean
+.PHONY: help setup run test contract lint fmt bench soak lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ fmt: $(STAMP) ## Rewrite the sources in the house style
 
 bench: $(STAMP) ## Measure, and print a table (also written to bench-results/)
 	$(BIN)/python -m tests.bench
+
+soak: $(STAMP) ## Run everything for half an hour at half of saturation; fails when anything grows
+	$(BIN)/python -m tests.bench soak
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock

@@ -1,6 +1,7 @@
 """`make bench`: measures, prints tables, and writes them with the circumstances to bench-results/.
 
-`python -m tests.bench memory` measures only what is named.
+`python -m tests.bench memory` measures only what is named. `python -m tests.bench soak`, which is `make soak`, takes
+half an hour and is no part of the rest.
 """
 
 import json
@@ -25,6 +26,7 @@ from tests.bench import (
     memory,
     outage,
     registrations,
+    soak,
 )
 
 # Each part prints its table and returns its rows.
@@ -44,7 +46,12 @@ _PACKAGES = ("aiohttp", "arq", "fastapi", "httpx", "redis", "uvloop")
 
 
 def main(names: list[str]) -> None:
-    """Measure what is named, or everything."""
+    """Measure what is named, or everything but the soak."""
+    if names[:1] == ["soak"]:
+        rows = soak.report(names[1:])
+        _write({"soak": rows})
+        soak.check(rows)
+        return
     unknown = sorted(set(names) - set(_PARTS))
     if unknown:
         raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(_PARTS)}")
