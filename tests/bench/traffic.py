@@ -32,12 +32,16 @@ class Traffic:
         self._number = 0
 
     async def fill(self, seconds: float) -> None:
-        """Register as many as shall be alive, of every age, evenly over so many seconds."""
-        start = time.monotonic()
+        """Register as many as shall be alive, evenly over so many seconds.
+
+        At the end all are alive, and of every age. So some have not begun when they are registered, and the upstream
+        does not know them yet.
+        """
+        start, ends = time.monotonic(), time.time() + seconds
         for place in range(0, self._live, _AT_ONCE):
             await asyncio.sleep(start + seconds * place / self._live - time.monotonic())
             some = min(_AT_ONCE, self._live - place)
-            await self._register([self._sid(age=self._chance.random()) for _ in range(some)])
+            await self._register([self._sid(ends, self._chance.random()) for _ in range(some)])
 
     async def flow(self) -> None:
         """Register new ones one by one, as fast as the others end, until cancelled."""
@@ -47,15 +51,14 @@ class Traffic:
             while True:
                 sent += 1
                 await asyncio.sleep(start + sent * gap - time.monotonic())
-                group.create_task(self._register([self._sid()]))
+                group.create_task(self._register([self._sid(time.time())]))
 
-    def _sid(self, age: float = 0.0) -> str:
-        """Draw a life; `age` is the share of it that has passed."""
+    def _sid(self, at: float, age: float = 0.0) -> str:
+        """Draw a life; `age` is the share of it that has passed at a Unix time."""
         self._number += 1
         chance, ends = self._chance, self._life_seconds * self._chance.uniform(_SHORTEST, _LONGEST)
         offsets = [*sorted(chance.uniform(0, ends) for _ in range(3)), ends]
-        epoch = time.time() - age * ends
-        return Life(round(epoch * 1000), tuple(round(one * 1000) for one in offsets)).sid(self._number)
+        return Life(round((at - age * ends) * 1000), tuple(round(one * 1000) for one in offsets)).sid(self._number)
 
     async def _register(self, sids: Sequence[str]) -> None:
         base = f"{self._running.stub.url}/integrations/calls"
