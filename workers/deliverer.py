@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 
 from app.domain.breaker import Refused
 from app.domain.errors import RingbackError
@@ -62,7 +61,6 @@ class Deliverer:
         """`schedule` and `timeout_seconds`, which bounds an attempt, are in seconds."""
         self._deliveries = deliveries
         self._subscriptions = subscriptions
-        self._attempts = attempts
         self._destinations = destinations
         self._keys = keys
         self._clock = clock
@@ -71,6 +69,9 @@ class Deliverer:
         patience = max(_PATIENCE_SECONDS, sum(schedule) * _JITTER)
         self._rules = Rules(schedule, timeout_seconds + LEASE_MARGIN_SECONDS, patience)
         self._winding_down = False
+        self._desk = Desk(
+            attempts, destinations, self._settle, self._end, lambda: self._winding_down, clock.now, self._keys_of
+        )
         self._records: Batcher[Settlement, Recorded] = Batcher(deliveries.settle, LEASE_MARGIN_SECONDS)
         self._looks: Batcher[ClaimedOutbox, bool] = Batcher(deliveries.still_stand, LEASE_MARGIN_SECONDS)
 
@@ -128,16 +129,7 @@ class Deliverer:
             return _unrecorded(claim, error)
 
     def _turn(self, partition: Partition, claim: ClaimedOutbox) -> Turn:
-        desk = Desk(
-            self._attempts,
-            self._destinations,
-            partial(self._settle, partition),
-            partial(self._end, claim),
-            lambda: self._winding_down,
-            self._clock.now,
-            partial(self._keys_of, claim),
-        )
-        return Turn(claim, desk, self._rules)
+        return Turn(partition, claim, self._desk, self._rules)
 
     async def _keys_of(self, claim: ClaimedOutbox) -> tuple[bytes, ...]:
         """Return what signs at this moment: the subscription's own secret, else its tenant's."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from app.domain.breaker import Refused
 from app.domain.retry import Delivered, Gone, RetryAt, Suspect, Verdict, judge
 from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, PendingEvent, SettledAs, Settlement
+from app.store.keys import Partition
 from app.store.watches import Recorded
 from workers.attempts import Attempt, Attempts, tell
 from workers.destinations import Destinations, Target
@@ -40,11 +41,11 @@ class Desk:
 
     attempts: Attempts
     destinations: Destinations
-    settle: Callable[[Settlement], Awaitable[Recorded]]
-    end: Callable[[LoggedAttempt], Awaitable[bool]]
+    settle: Callable[[Partition, Settlement], Awaitable[Recorded]]
+    end: Callable[[ClaimedOutbox, LoggedAttempt], Awaitable[bool]]
     winding_down: Callable[[], bool]
     now: Callable[[], float]
-    keys: Callable[[], Awaitable[Sequence[bytes]]]
+    keys: Callable[[ClaimedOutbox], Awaitable[Sequence[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class _Over:
 class Turn:
     """A claim being worked off."""
 
-    def __init__(self, claim: ClaimedOutbox, desk: Desk, rules: Rules) -> None:
+    def __init__(self, partition: Partition, claim: ClaimedOutbox, desk: Desk, rules: Rules) -> None:
+        self._partition = partition
         self._claim = claim
         self._desk = desk
         self._rules = rules
@@ -78,7 +80,7 @@ class Turn:
         """Deliver as far as it goes; returns when the same falls due again in Unix seconds, 0 when nobody knows."""
         if not self._wanted:
             last = self._claim.events[-1].sequence
-            await self._desk.settle(self._settlement(last, "done", cursor_after=last))
+            await self._settle(self._settlement(last, "done", cursor_after=last))
             return 0.0
         step: _GoOn | _Over = _GoOn(0)
         while isinstance(step, _GoOn):
@@ -88,7 +90,7 @@ class Turn:
     async def let_go(self) -> float:
         """Have it claimed anew, because the subscription has changed since it was claimed; returns when that is."""
         now = self._desk.now()
-        await self._desk.settle(self._settlement(self._claim.events[0].sequence, "wait", retry_at=now))
+        await self._settle(self._settlement(self._claim.events[0].sequence, "wait", retry_at=now))
         return now
 
     async def put_off(self, refused: Refused, place: int = 0) -> float:
@@ -100,12 +102,12 @@ class Turn:
         if refused.down_since < long_ago and pending.event.observed_at < long_ago:
             given_up = LoggedAttempt(pending.sequence, now, 0, DESTINATION_DOWN, 0, b"", "failed")
             tell(self._claim, pending, given_up)
-            await self._desk.settle(
+            await self._settle(
                 self._settlement(pending.sequence, "fail", given_up, retry_at=now, cursor_after=self._after(place)),
             )
             return 0.0
         again_at = self._desk.destinations.spread(self._target, refused)
-        await self._desk.settle(self._settlement(pending.sequence, "wait", retry_at=again_at))
+        await self._settle(self._settlement(pending.sequence, "wait", retry_at=again_at))
         return again_at
 
     async def _step(self, place: int) -> _GoOn | _Over:
@@ -129,7 +131,7 @@ class Turn:
         return await self._failed(place, attempt, verdict)
 
     async def _attempt(self, pending: PendingEvent, *, probe: bool) -> Attempt:
-        attempt = await self._desk.attempts.make(self._claim, pending, await self._desk.keys())
+        attempt = await self._desk.attempts.make(self._claim, pending, await self._desk.keys(self._claim))
         await self._desk.destinations.report(self._target, attempt.result, probe=probe)
         return attempt
 
@@ -137,18 +139,18 @@ class Turn:
         sequence = attempt.pending.sequence
         match verdict:
             case RetryAt(at):
-                await self._desk.settle(self._settlement(sequence, "retry", self._told(attempt, "retry"), retry_at=at))
+                await self._settle(self._settlement(sequence, "retry", self._told(attempt, "retry"), retry_at=at))
                 return _Over(at)
             case Suspect(at):
                 kind = _kind(verdict)
-                await self._desk.settle(self._settlement(sequence, kind, self._told(attempt, "retry"), retry_at=at))
+                await self._settle(self._settlement(sequence, kind, self._told(attempt, "retry"), retry_at=at))
                 return _Over(at)
             case Gone():
-                if not await self._desk.end(self._told(attempt, "gone")):
+                if not await self._desk.end(self._claim, self._told(attempt, "gone")):
                     return _Over(await self.let_go())
             case _:
                 told = self._told(attempt, "failed")
-                await self._desk.settle(
+                await self._settle(
                     self._settlement(sequence, "fail", told, retry_at=told.at, cursor_after=self._after(place)),
                 )
         return _Over()
@@ -170,7 +172,7 @@ class Turn:
             retry_at=verdict.at,
             lease_seconds=self._rules.lease_seconds,
         )
-        if await self._desk.settle(recorded) is not Recorded.DONE_WITH_MORE:
+        if await self._settle(recorded) is not Recorded.DONE_WITH_MORE:
             return _Over(verdict.at)
         self._failures += verdict.counted
         trial = await self._attempt(behind, probe=False)
@@ -179,7 +181,7 @@ class Turn:
             return await self._done(place + 1, trial, "pass", passed=head.sequence, retry_at=verdict.at)
         if isinstance(outcome, Gone):
             return await self._failed(place + 1, trial, outcome)
-        await self._desk.settle(
+        await self._settle(
             self._settlement(behind.sequence, "wait", self._told(trial, "retry"), retry_at=verdict.at),
         )
         return _Over(verdict.at)
@@ -206,10 +208,13 @@ class Turn:
             lease_seconds=self._rules.lease_seconds if goes_on else 0.0,
         )
         # Else the subscription was changed, paused or has ended meanwhile.
-        if await self._desk.settle(settlement) is not Recorded.DONE_WITH_MORE or not goes_on:
+        if await self._settle(settlement) is not Recorded.DONE_WITH_MORE or not goes_on:
             return _Over(retry_at)
         self._cursor, self._failures, self._due_at = after, 0, 0.0
         return _GoOn(place + 1)
+
+    async def _settle(self, settlement: Settlement) -> Recorded:
+        return await self._desk.settle(self._partition, settlement)
 
     def _after(self, place: int) -> int:
         """Return the cursor once the event at a place is done with: behind it and what is not wanted."""

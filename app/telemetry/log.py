@@ -21,6 +21,8 @@ def configure_logging(level: str) -> None:
     for costly in ("logThreads", "logMultiprocessing", "logProcesses", "logAsyncioTasks"):
         # What every record would be given, and no line shows; Python's own advice (logging HOWTO, "Optimization").
         setattr(logging, costly, False)
+    # The same for the file and line from which it was logged.
+    logging._srcfile = None
     terminal = sys.stdout.isatty()
     renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     formatter = structlog.stdlib.ProcessorFormatter(
