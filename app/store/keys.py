@@ -3,7 +3,8 @@
 Everything that belongs to a call carries its partition's hash tag, so that one script can touch it all on
 any node of a cluster, and no script ever touches two partitions:
 
-    rb:{07}:due                    sorted set   watch id -> Unix ms of the next poll (or end of a lease)
+    rb:{07}:due                    sorted set   watch id -> Unix ms of the next poll (or end of a lease); with a
+                                                fraction where something was promised for that moment (watches.py)
     rb:{07}:outbox                 sorted set   subscription, or subscription/sequence of a delivery that left
                                                 the fast lane -> Unix ms of the next attempt (or end of a lease)
     rb:{07}:watch:<watch>          hash         k key, s state, v version, f final type, p last poll, n polls,
@@ -40,6 +41,9 @@ any node of a cluster, and no script ever touches two partitions:
                                                 t Unix ms since when, f failures in a row, o how often opened,
                                                 u Unix ms until when it is open, p until when a probe may take
     rb:{dest}:troubled             sorted set   digests of those -> Unix ms of the last failure
+    rb:{up:<digest>}:budget        hash         what is reserved of a credential set's polls per second: s slots, o Unix
+                                                microseconds of the first, e early polls reserved lately, q patient
+                                                ones whose turn has not come, t Unix microseconds of e and q
 
 `active` is counted by scripts, one up and one down. A subscription that expired with nobody to count it down (all
 workers were away for as long as anything lives) goes with its period: what was made so long ago has ended.
@@ -49,7 +53,7 @@ followed plus the retention time; when it ends, the call's own are set to the re
 that is to be retried later than that prolongs them (settle.lua). Tenants, keys and the installation have
 no lifetime: they are configuration, removed by hand. A tenant's rate lives for the second that it counts. A breaker
 lives for a quarter of an hour after a failure, and for a day once it has opened. A connector is
-known for 90 days after its last use.
+known for 90 days after its last use. A budget lives for a minute longer than what is reserved of it.
 """
 
 from zlib import crc32
@@ -78,6 +82,10 @@ def connector(digest: str) -> str:
 
 def breaker(digest: str) -> str:
     return f"rb:{{dest}}:breaker:{digest}"
+
+
+def upstream_budget(digest: str) -> str:
+    return f"rb:{{up:{digest}}}:budget"
 
 
 class Partition:

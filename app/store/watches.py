@@ -9,6 +9,7 @@ from app.domain.cadence import PollAgain, Step
 from app.domain.call import Answer
 from app.domain.event import CallNames, Event
 from app.domain.mirror import last_answer
+from app.domain.upstream_budget import Promise
 from app.domain.watch import Watch
 from app.store import codec
 from app.store.connection import Ledger, translated_errors
@@ -18,12 +19,26 @@ from app.store.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class ClaimedPoll:
-    """A watch leased to this worker; `due_at` in Unix seconds by the ledger's clock."""
+    """A watch leased to this worker; times in Unix seconds by the ledger's clock.
+
+    `polled_at` is the time of the last poll, 0 before the first. `promise` is what was promised for `due_at`.
+    """
 
     watch_id: str
     due_at: float
     version: int
     watch: Watch
+    polled_at: float = 0.0
+    promise: Promise = Promise.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A claim that is not to be polled before `until` (Unix seconds), and what is promised for that moment."""
+
+    claim: ClaimedPoll
+    until: float
+    promise: Promise = Promise.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,9 @@ class Recorded(IntEnum):
     DUE_ANEW = 3
 
 
+# Due times are whole milliseconds; what is promised is told by a fraction, so that it costs no key.
+_FRACTIONS = {Promise.NOTHING: 0.0, Promise.TURN: 0.25, Promise.MOMENT: 0.5}
+_PROMISES = {fraction: promise for promise, fraction in _FRACTIONS.items()}
 # How many commands of a pipeline read one call.
 READ_COMMANDS = 3
 
@@ -114,9 +132,11 @@ class WatchStore:
         return [claim for row in rows if (claim := codec.readable(self._claimed, row))]
 
     def _claimed(self, row: Sequence[bytes]) -> ClaimedPoll:
-        watch_id, due_ms, version, key, state = row
+        watch_id, due, version, key, state, polled_ms = row
         watch = codec.unpack_watch(key, state, self._vault)
-        return ClaimedPoll(watch_id.decode(), float(due_ms) / 1000, int(version), watch)
+        due_ms = float(due)
+        promise = _PROMISES.get(due_ms % 1, Promise.NOTHING)
+        return ClaimedPoll(watch_id.decode(), due_ms / 1000, int(version), watch, int(polled_ms or 0) / 1000, promise)
 
     async def commit(self, partition: Partition, steps: Sequence[PolledStep]) -> list[Recorded]:
         """Record polls, each wholly or not at all; see commit_polls.lua."""
@@ -150,6 +170,13 @@ class WatchStore:
     async def release(self, partition: Partition, claims: Sequence[ClaimedPoll]) -> None:
         """Give back claims that were not begun, so that another worker takes them at once."""
         arguments = [part for claim in claims for part in (claim.watch_id, round(claim.due_at * 1000))]
+        await self._ledger.run("release", [partition.due], arguments)
+
+    async def put_off(self, partition: Partition, waiting: Sequence[PutOff]) -> None:
+        """Give back claims that must not be polled yet: each falls due when its wait is over."""
+        arguments: list[object] = []
+        for one in waiting:
+            arguments += one.claim.watch_id, round(one.until * 1000) + _FRACTIONS[one.promise]
         await self._ledger.run("release", [partition.due], arguments)
 
     async def read(self, partition: Partition, watch_id: str) -> KeptCall | None:

@@ -1,7 +1,7 @@
--- Gives back what was claimed and not begun, when a worker drains: due as before, for another worker to take.
+-- Gives back what was claimed and not begun: when a worker drains, due as before; when it must wait, due later.
 --
 -- KEYS  1 due or outbox
--- ARGV  for each: member, when it was due in ms
+-- ARGV  for each: member, when it is due in ms
 --
 -- Returns how many were there to give back
 local given = 0
