@@ -9,9 +9,11 @@ from app.outbound.upstream import open_upstream
 from app.queue import POLL_DUE, POLL_QUEUE
 from app.resources import Resources
 from app.settings import Settings, load_settings
+from app.store.upstream_budgets import UpstreamBudgets
 from app.store.watches import ClaimedPoll
 from workers.claims import HORIZON_SECONDS, ClaimLoop
-from workers.poller import Poller, Throttle
+from workers.politeness import Politeness
+from workers.poller import Poller
 from workers.runtime import Kind, worker_settings
 
 
@@ -25,6 +27,18 @@ def pace(settings: Settings) -> Pace:
         error_max=settings.poll_error_max_seconds,
         not_found_grace=settings.not_found_grace_seconds,
         watch_max=settings.watch_max_seconds,
+    )
+
+
+def politeness(resources: Resources) -> Politeness:
+    """Return what spares the upstream, as the settings ask for it."""
+    settings, rate = resources.settings, resources.settings.upstream_max_rps
+    return Politeness(
+        watches=resources.watches,
+        clock=resources.ledger.clock,
+        pace=pace(settings),
+        timeout_seconds=settings.upstream_timeout_seconds,
+        budgets=UpstreamBudgets(resources.ledger, rate) if rate else None,
     )
 
 
@@ -42,7 +56,7 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedPoll
             clock=clock,
             doorbell=resources.deliver_doorbell,
             pace=pace(settings),
-            throttle=Throttle(settings.upstream_max_rps),
+            politeness=politeness(resources),
         )
         work = poller.work(
             places=settings.upstream_max_connections,

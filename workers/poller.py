@@ -1,6 +1,5 @@
 """Polling one claimed call: ask, decide, record, and wake up whoever delivers."""
 
-import asyncio
 import logging
 import random
 from collections.abc import Sequence
@@ -17,27 +16,13 @@ from app.store.watches import ClaimedPoll, PolledStep, Recorded, WatchStore
 from app.telemetry import metrics
 from workers.batching import LINGER_SECONDS, Batcher
 from workers.claims import LEASE_MARGIN_SECONDS, TICK_SECONDS, Work
+from workers.politeness import Politeness
 
 log = logging.getLogger(__name__)
 
 _NOT_RECORDED = "a poll could not be recorded, it will be done again"
 # Bound to their labels once: that costs as much as all the rest of counting.
 _POLLS = {kind: metrics.POLLS.labels(kind.__name__.lower()) for kind in get_args(PollOutcome)}
-
-
-class Throttle:
-    """Lets so many through per second, evenly spaced; 0 is no bound."""
-
-    def __init__(self, per_second: float) -> None:
-        self.per_second = per_second
-        self._spacing = 1 / per_second if per_second else 0.0
-        self._next = 0.0
-
-    async def wait(self) -> None:
-        if self._spacing:
-            now = asyncio.get_running_loop().time()
-            self._next = max(now, self._next + self._spacing)
-            await asyncio.sleep(self._next - now)
 
 
 class Poller:
@@ -51,14 +36,14 @@ class Poller:
         clock: StoreClock,
         doorbell: Doorbell,
         pace: Pace,
-        throttle: Throttle,
+        politeness: Politeness,
     ) -> None:
         self._watches = watches
         self._upstream = upstream
         self._clock = clock
         self._doorbell = doorbell
         self._pace = pace
-        self._throttle = throttle
+        self._politeness = politeness
         self._records: Batcher[PolledStep, Recorded] = Batcher(watches.commit, LEASE_MARGIN_SECONDS, self._lingered)
         # Spreads out what failed together; nothing that must not be guessed.
         self._random = random.Random()  # noqa: S311
@@ -67,27 +52,23 @@ class Poller:
         """Describe this work to a claim loop."""
 
         async def claim(partition: Partition, lease_seconds: float, limit: int) -> Sequence[ClaimedPoll]:
-            return await self._watches.claim(
+            claims = await self._watches.claim(
                 partition, horizon_seconds=horizon_seconds, lease_seconds=lease_seconds, limit=limit
             )
+            return await self._politeness.admit(partition, claims)
 
         return Work(
-            "poll",
-            claim,
-            self.poll,
-            self._watches.release,
-            timeout_seconds,
-            places,
-            self._throttle.per_second,
-            finish=self.finish,
+            "poll", claim, self.poll, self._watches.release, timeout_seconds, places, finish=self.finish
         )
 
     async def poll(self, partition: Partition, claim: ClaimedPoll) -> float:
         """Poll one call and record what came of it; return when it is due again, 0 when never or unknown."""
-        await self._throttle.wait()
+        if not self._politeness.may_begin(claim):
+            return await self._politeness.put_off(partition, claim)
         asked_at = self._clock.now()
         outcome = await self._upstream.status(claim.watch.key, claim.watch.snapshot.fingerprint)
         now = self._clock.now()
+        self._politeness.report(claim, outcome)
         step = cadence.after_poll(claim.watch, outcome, now, self._pace, self._random.random(), now - asked_at)
         _POLLS[type(outcome)].inc()
         metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))

@@ -138,10 +138,8 @@ class UpstreamHealth:
 
     def admit(self, call: str, at: float, now: float, jitter: float) -> Begin | Wait:
         """Say when a poll may begin that is due at `at`, no more than a horizon ahead of `now`."""
+        self.settle(now)
         match self.state:
-            case Recovering(last_back_at=last_back_at) if now > last_back_at + _QUIET_SECONDS:
-                self.state = Healthy()
-                return Begin(at)
             case Healthy():
                 return Begin(at)
             case Probing() as state:
@@ -149,6 +147,11 @@ class UpstreamHealth:
             case Recovering() as state:
                 self.state, admission = _admit_slowly(state, max(at, now), now)
         return admission
+
+    def settle(self, now: float) -> None:
+        """Be healthy again once nobody has had to wait for a while."""
+        if isinstance(self.state, Recovering) and now > self.state.last_back_at + _QUIET_SECONDS:
+            self.state = Healthy()
 
     def _note_well(self, credentials: CredentialSet, now: float) -> None:
         self._well[credentials] = now
@@ -190,14 +193,13 @@ def _admit_probe(  # noqa: PLR0917 -- what the decision hangs on, no more
         return state, Begin(at)
     begin = max(at, state.next_at)
     if (not state.probe or now > state.probe_until) and begin <= now + MOST_HELD_SECONDS:
-        appointed = replace(state, probe=call, probe_until=begin + patience, next_at=begin + state.pause)
+        appointed = replace(state, probe=call, probe_until=begin + patience, next_at=begin + FIRST_PAUSE_SECONDS)
         return appointed, Begin(begin)
-    # The first of them is there when the next probe may begin, and of many not all come in vain.
+    # The first of them is there when the next probe may begin, or when it is known what came of this one, if that does
+    # not take long; and of many not all come in vain.
     spread = min(_LONGEST_SPREAD_SECONDS, state.waiting / _BACK_PER_SECOND)
-    until = max(at, state.next_at) + spread * jitter
-    if until <= now:
-        # The probe takes longer than was thought.
-        until = now + FIRST_PAUSE_SECONDS
+    back_at = state.next_at if state.next_at > now else now + FIRST_PAUSE_SECONDS
+    until = max(at, back_at) + spread * jitter
     waited = replace(state, waiting=state.waiting + 1, last_back_at=max(state.last_back_at, until))
     return waited, Wait(until)
 

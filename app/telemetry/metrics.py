@@ -10,6 +10,18 @@ POLL_SECONDS = Histogram("ringback_poll_seconds", "Time of one poll at the upstr
 POLL_LATENESS = Histogram(
     "ringback_poll_lateness_seconds", "How long after its due time a poll was sent.", buckets=_LATENESS_BUCKETS
 )
+POLLS_PUT_OFF = Counter(
+    "ringback_polls_put_off_total",
+    "Polls put off: for the budget's sake, or because the upstream fails for everybody and is probed, or recovers.",
+    ["reason"],
+)
+BUDGET_SHORT = Gauge(
+    "ringback_upstream_budget_short_seconds",
+    "How short the shortest budget of polls is: how late polls of calls that were not answered yet begin, and by how"
+    " much calls in progress are stretched.",
+    ["calls"],
+)
+UPSTREAM_STATE = Gauge("ringback_upstream_state", "1 for how the upstream is doing in this worker's eyes.", ["state"])
 EVENTS = Counter("ringback_events_total", "Events written, by whether they end their call.", ["final"])
 STALE = Counter("ringback_stale_records_total", "Records refused because another worker was faster.", ["loop"])
 ATTEMPTS = Counter("ringback_delivery_attempts_total", "Attempts to deliver, by what they led to.", ["outcome"])

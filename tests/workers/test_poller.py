@@ -11,7 +11,8 @@ from tests.builders import LIFE, Pairs, make_body
 from tests.peers import Reply, Upstream
 from tests.servers import serve
 from tests.workers.ledger import Desk, open_desk
-from workers.poller import Poller, Throttle
+from workers.politeness import Politeness
+from workers.poller import Poller
 
 PACE = Pace(not_found_grace=0.0)
 PATIENT = Pace(not_found_grace=3600.0)
@@ -40,13 +41,14 @@ async def desk(resources: Resources) -> Desk:
 
 
 def make_poller(desk: Desk, client: UpstreamClient, pace: Pace = PACE) -> Poller:
+    watches, clock = desk.resources.watches, desk.resources.ledger.clock
     return Poller(
-        watches=desk.resources.watches,
+        watches=watches,
         upstream=client,
-        clock=desk.resources.ledger.clock,
+        clock=clock,
         doorbell=desk.resources.deliver_doorbell,
         pace=pace,
-        throttle=Throttle(0),
+        politeness=Politeness(watches=watches, clock=clock, pace=pace, timeout_seconds=1.0, budgets=None),
     )
 
 

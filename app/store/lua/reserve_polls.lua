@@ -10,14 +10,17 @@
 --
 -- 1. An early or overdue poll takes the first free slot from its wish on.
 -- 2. Patient ones share SHARE of the budget less what early ones have taken lately (`e`, a count that decays over
---    RECENT seconds). `q` counts those for whom that share has not come round yet: a queue of its own.
--- 3. While that queue is short and a slot is near, a patient poll takes it; so does one whose turn has come. Else it is
---    told its turn, or the latest that it may wait for, if that is sooner. A turn takes no slot: one that is taken
---    is lost to early polls that come meanwhile.
+--    RECENT seconds). `q` counts those for whom that share has not come round yet: a queue of its own. It goes slower
+--    while early ones have to wait, so that they need not in SOON seconds.
+-- 3. While that queue is short, a patient poll takes a slot: where it wants to begin if there is room, else from its turn
+--    on. One whose turn has come takes one that is near. Else it is told its turn, or the latest that it may wait for,
+--    if that is sooner. A turn takes no slot: one that is taken is lost to early polls that come meanwhile.
 --
 -- Returns {Redis time in ms, how far ahead the first free slot is in us, how long the patient queue is in us,
 --          for each poll its moment in us, with a 't' before it for a turn, or '' when there is none that near}
-local SHARE, LEAST_SHARE, RECENT, LONGEST_QUEUE, NEAR = 0.9, 0.05, 4, 30, 2000000
+local SHARE, LEAST_SHARE, RECENT, SOON, LONGEST_QUEUE = 0.9, 0.05, 4, 2, 30
+-- In us, in us, and in slots.
+local NEAR, AT_HAND, LOOSE = 2000000, 500000, 3
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local spacing, ahead = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -31,11 +34,6 @@ if origin - now > ahead then
 end
 local past = math.min(#slots, math.max(0, math.ceil((now - origin) / spacing)))
 origin, slots = origin + past * spacing, string.sub(slots, past + 1)
-
-local rate, elapsed = 1000000 / spacing, math.max(0, now - since) / 1000000
-early = early * math.exp(-elapsed / RECENT)
-local share = math.max(SHARE * rate - early / RECENT, LEAST_SHARE * rate)
-queue = math.max(0, queue - share * elapsed)
 
 local function begin_anew(wanted)
   local lowest = math.max(now, origin)
@@ -51,6 +49,12 @@ local function first_free(wanted)
   return slot
 end
 
+local rate, elapsed = 1000000 / spacing, math.max(0, now - since) / 1000000
+early = early * math.exp(-elapsed / RECENT)
+local share = math.max(SHARE * rate - early / RECENT, LEAST_SHARE * rate)
+local crowd = math.max(0, first_free(now) - LOOSE)
+queue = math.max(0, queue - math.max(share - crowd / SOON, LEAST_SHARE * rate) * elapsed)
+
 local function take(wanted)
   wanted = math.max(wanted, now)
   if slots == '' then
@@ -65,25 +69,36 @@ local function take(wanted)
   return string.format('%.0f', moment)
 end
 
-local function is_near(wanted)
-  return slots == '' or origin + first_free(math.max(wanted, now)) * spacing - wanted <= NEAR
+local function wait_for(wanted)
+  return slots == '' and 0 or origin + first_free(math.max(wanted, now)) * spacing - wanted
 end
 
-local function await_turn(wanted, latest, urgency)
+local function await_turn(wanted, latest)
   local turn = now + queue / share * 1000000
-  if is_near(wanted) and (urgency == 't' or turn - wanted <= NEAR) then
-    queue = queue + (urgency == 'p' and 1 or 0)
+  queue = math.min(queue + 1, share * LONGEST_QUEUE)
+  if turn - wanted <= NEAR then
+    local moment = wait_for(wanted) <= LOOSE * spacing and wanted or math.max(wanted, turn)
+    if wait_for(moment) <= NEAR then
+      return take(moment)
+    end
+  end
+  return string.format('t%.0f', math.max(now, math.min(math.max(turn, wanted + NEAR), latest)))
+end
+
+local function take_turn(wanted, latest)
+  if wait_for(wanted) <= math.max(AT_HAND, LOOSE * spacing) then
     return take(wanted)
   end
-  queue = math.min(queue + 1, share * LONGEST_QUEUE)
-  return string.format('t%.0f', math.max(now, math.min(math.max(turn, wanted + NEAR), latest)))
+  return string.format('t%.0f', math.max(now, math.min(wanted + NEAR, latest)))
 end
 
 local moments = {}
 for at = 3, #ARGV, 3 do
   local wanted, urgency, latest = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
-  if urgency == 'p' or urgency == 't' then
-    moments[#moments + 1] = await_turn(wanted, latest, urgency)
+  if urgency == 'p' then
+    moments[#moments + 1] = await_turn(wanted, latest)
+  elseif urgency == 't' then
+    moments[#moments + 1] = take_turn(wanted, latest)
   else
     early = early + (urgency == 'e' and 1 or 0)
     moments[#moments + 1] = take(wanted)
