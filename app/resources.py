@@ -18,7 +18,7 @@ from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
 from app.service.export import ExportService
 from app.service.mirror import MirrorService
-from app.service.read_through import ReadThrough
+from app.service.read_through import Ask, ReadThrough, within_budget
 from app.service.reencryption import ReencryptionService
 from app.service.registrations import RegistrationService
 from app.service.signing_secrets import SigningSecretService
@@ -42,6 +42,7 @@ from app.store.signing_secrets import SigningSecretStore
 from app.store.subscriptions import SubscriptionStore
 from app.store.tenant_records import TenantRecords
 from app.store.tenants import TenantStore
+from app.store.upstream_budgets import UpstreamBudgets
 from app.store.vault import Vault
 from app.store.watches import WatchStore
 
@@ -186,9 +187,15 @@ async def _read_through(settings: Settings, ledger: Ledger) -> AsyncIterator[Rea
             timeout_seconds=settings.upstream_timeout_seconds,
             now=ledger.clock.now,
         ) as upstream,
-        aclosing(ReadThrough(upstream.relay, _MOST_READ_THROUGH)) as read_through,
+        aclosing(ReadThrough(_polite(upstream.relay, settings, ledger), _MOST_READ_THROUGH)) as read_through,
     ):
         yield read_through
+
+
+def _polite(ask: Ask, settings: Settings, ledger: Ledger) -> Ask:
+    """Charge what asks the upstream to the budgets of polls, where there are any."""
+    rate = settings.upstream_max_rps
+    return within_budget(ask, UpstreamBudgets(ledger, rate), ledger.clock) if rate else ask
 
 
 def open_callbacks(settings: Settings) -> CallbackClient:

@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     upstream_max_connections: int = Field(300, ge=1)
     """Connections of one poll worker to the upstream, and so its polls under way at once."""
     upstream_max_rps: float = Field(0.0, ge=0)
-    """Polls per second and worker at most; 0 is no bound."""
+    """Polls per second of each credential set (account, project and connector) at most, those of all workers together
+    and the mirror's included; may be a fraction. 0 is no bound: the vendor names none."""
 
     cors_origins: Texts = ()
     """Origins whose scripts may call the API from a browser, such as https://console.example.com. None by default: an

@@ -6,18 +6,43 @@ another call.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.domain.call import CallKey
 from app.domain.dialect import WrittenAnswer, write_error
+from app.domain.upstream_budget import CredentialSet, Urgency, Wish
+from app.store.clock import StoreClock
+from app.store.upstream_budgets import Reserved, UpstreamBudgets
 
 _KEPT_SECONDS = 1.0
+# How long a client is kept waiting for its moment of the budget.
+_LONGEST_WAIT_SECONDS = 1.0
 # Answers in mind at most: with the upstream's half a kilobyte each, a few megabytes.
 _MOST_KEPT = 5_000
 
-OVERLOADED = write_error(503, "Too many requests for calls that are not followed. Retry later.", retry_after=1)
+Ask = Callable[[CallKey], Awaitable[WrittenAnswer]]
+_TOO_MANY = "Too many requests for calls that are not followed. Retry later."
+OVERLOADED = write_error(503, _TOO_MANY, retry_after=1)
+
+
+def within_budget(ask: Ask, budgets: UpstreamBudgets, clock: StoreClock) -> Ask:
+    """Return what asks when the credential set's budget has room soon, and else says when to try again."""
+
+    async def ask_politely(key: CallKey) -> WrittenAnswer:
+        now, whose = clock.now(), CredentialSet.of(key)
+        wishes = {whose: [Wish(now, Urgency.EARLY, now)]}
+        reservations = (await budgets.reserve(wishes, _LONGEST_WAIT_SECONDS))[whose]
+        match reservations.answers:
+            case (Reserved(at),):
+                await asyncio.sleep(max(0.0, at - clock.now()))
+                return await ask(key)
+            case _:
+                return write_error(503, _TOO_MANY, max(1, math.ceil(reservations.behind)))
+
+    return ask_politely
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +52,7 @@ class _Kept:
 
 
 class ReadThrough:
-    def __init__(self, ask: Callable[[CallKey], Awaitable[WrittenAnswer]], most_at_once: int) -> None:
+    def __init__(self, ask: Ask, most_at_once: int) -> None:
         """`ask` asks the upstream and never raises for what it answers."""
         self._ask = ask
         self._most_at_once = most_at_once

@@ -114,6 +114,24 @@ async def test_no_more_are_asked_at_once_than_there_is_room_for(reading: httpx.A
     assert {one.result()[0] for one in asked} == {200}
 
 
+async def test_it_is_charged_to_the_budget_of_polls(make_settings: MakeSettings, upstream: Upstream) -> None:
+    headers = {"X-CONNECTOR-ID": "connector"}
+    async with (
+        serve(upstream) as url,
+        running(make_settings(mirror_read_through=True, upstream_base_url=url, upstream_max_rps=0.1)) as api,
+    ):
+        upstream.script(CALL_SID, then=Reply(404, b'{"error": "none"}', JSON))
+        upstream.script("OUT-2", then=Reply(404, b'{"error": "none"}', JSON))
+        answers = [
+            await api.get(f"/api/v1/a/{project}/outbound-call/status/{sid}", headers=headers)
+            for project, sid in (("p", CALL_SID), ("p", "OUT-2"), ("another", "OUT-2"))
+        ]
+
+    assert [one.status_code for one in answers] == [404, 503, 404]
+    assert 1 < int(answers[1].headers["retry-after"]) <= 10
+    assert upstream.polls == {CALL_SID: 1, "OUT-2": 1}
+
+
 @pytest.mark.parametrize(
     ("reply", "answer"),
     [
