@@ -8,6 +8,7 @@ waits in turn. When even that is too much, all slip alike.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from app.domain.call import CallKey, Phase
 from app.domain.watch import Watch
@@ -30,9 +31,11 @@ class Promise(Enum):
     MOMENT = "moment"  # the moment is reserved
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialSet:
-    """Whose budget a poll is charged to. The connector is a secret: it is kept out of `repr`."""
+class CredentialSet(NamedTuple):
+    """Whose budget a poll is charged to. The connector is a secret: it is kept out of `repr`.
+
+    A tuple, since one is made and looked up for each poll.
+    """
 
     account_id: str
     project_id: str
