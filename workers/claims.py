@@ -12,7 +12,6 @@ A claim that could not begin while its lease is safe is put off, or left to its 
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -61,10 +60,9 @@ class Work(Generic[ClaimT]):
     """One kind of work: how to claim it, how to do it within `longest_seconds`, how to give it back.
 
     `act` returns the Unix time at which the same falls due again, 0 for never or nobody knows.
-    At most `places` are done at once, and `per_second` begun in a second (0 is no bound). `wind_down` asks what has
-    begun to end as soon as it can, `finish` waits for what is still to be recorded. `place` is waited in before one of
-    the places is taken, and may say instead that the claim has to be put off; `put_off` records that, and returns as
-    `act` does.
+    At most `places` are done at once. `wind_down` asks what has begun to end as soon as it can, `finish` waits for what
+    is still to be recorded. `place` is waited in before one of the places is taken, and may say instead that the claim
+    has to be put off; `put_off` records that, and returns as `act` does.
     """
 
     name: str
@@ -73,7 +71,6 @@ class Work(Generic[ClaimT]):
     release: Callable[[Partition, Sequence[ClaimT]], Awaitable[None]]
     longest_seconds: float
     places: int
-    per_second: float = 0.0
     wind_down: Callable[[], None] = lambda: None
     finish: Callable[[], Awaitable[None]] = _nothing_left
     place: Callable[[ClaimT], AbstractAsyncContextManager[Refused | None]] | None = None
@@ -99,7 +96,7 @@ class ClaimLoop(Generic[ClaimT]):
         self._ring = ring
         self._lease_seconds = work.longest_seconds + LEASE_MARGIN_SECONDS
         self._places = asyncio.Semaphore(work.places)
-        self._most_held = _most_held(work)
+        self._most_held = work.places * _HELD_PER_PLACE
         self._worth_a_look = max(1, min(_CLAIM_AT_ONCE, self._most_held // _HELD_PER_PLACE))
         self._reserved = 0
         self._asleep: Alarm[_Held[ClaimT]] = Alarm(self._wake, clock.now)
@@ -226,9 +223,3 @@ class ClaimLoop(Generic[ClaimT]):
         if task in self._waiting:
             del self._waiting[task]
             self._acting.add(task)
-
-
-def _most_held(work: Work[ClaimT]) -> int:
-    """Return how many claims to hold: no more than can begin before their leases end."""
-    most = work.places * _HELD_PER_PLACE
-    return min(most, math.ceil(work.per_second * HORIZON_SECONDS)) if work.per_second else most

@@ -22,7 +22,7 @@ def configure_logging(level: str) -> None:
         # What every record would be given, and no line shows; Python's own advice (logging HOWTO, "Optimization").
         setattr(logging, costly, False)
     # The same for the file and line from which it was logged.
-    logging._srcfile = None
+    logging._srcfile = None  # noqa: SLF001 -- the name that the HOWTO gives
     terminal = sys.stdout.isatty()
     renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     formatter = structlog.stdlib.ProcessorFormatter(

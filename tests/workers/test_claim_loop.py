@@ -167,15 +167,6 @@ async def test_a_full_worker_looks_again_when_it_has_room_and_once_for_many_ring
     assert len(ledger.asked_for) == 2
 
 
-async def test_a_worker_with_a_bounded_pace_claims_no_more_than_it_can_begin_before_the_leases_end() -> None:
-    clock = StoreClock()
-    ledger, actor = Ledger(errands(clock, 100)), Actor(clock)
-    loop = make_loop(ledger, actor, clock, per_second=5)
-    await loop.look(HERE)
-    assert loop.held < 5 * LEASE_MARGIN_SECONDS
-    await loop.drain(0)
-
-
 async def test_partitions_that_wait_for_room_get_it_in_turn() -> None:
     """Under load there is always more to claim; who came first must not come first for ever."""
     clock = StoreClock()
