@@ -20,7 +20,7 @@ import click
 from tests.bench.filling import follow, subscription
 from tests.bench.lives import Life
 from tests.bench.stub_process import Arrival
-from tests.bench.system import PACES, System, pin, system
+from tests.bench.system import PACES, System, pin, received, system
 from tests.builders import make_key
 
 _RUNS = 3
@@ -99,9 +99,9 @@ async def _follow(running: System) -> list[FanOut]:
 
 async def _cpu_of(running: System, sequence: int) -> float:
     """Wait for an event's deliveries; returns the CPU-seconds of Ringback from the first to the last of them."""
-    await running.received((sequence - 1) * _SUBSCRIBERS + 1, _PATIENCE_SECONDS)
+    await received([running.stub], (sequence - 1) * _SUBSCRIBERS + 1, _PATIENCE_SECONDS)
     before = running.cpu()
-    await running.received(sequence * _SUBSCRIBERS, _PATIENCE_SECONDS)
+    await received([running.stub], sequence * _SUBSCRIBERS, _PATIENCE_SECONDS)
     return sum(spent - before[name] for name, spent in running.cpu().items() if name in _ON_THE_CORE)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,13 +61,6 @@ class System:
         await self._processes.pop(name).terminate()
         del self.pids[name]
 
-    async def received(self, deliveries: int, seconds: float) -> int:
-        """Wait until the stub has received so many in all; returns how many it has."""
-        async with asyncio.timeout(seconds):
-            while (posts := (await self.stub.counters()).posts) < deliveries:  # noqa: ASYNC110 -- a process counts
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        return posts
-
     def cpu(self) -> dict[str, float]:
         """Return what each process has had of the CPU so far, in seconds."""
         return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
@@ -100,6 +93,14 @@ async def system(
         running = System(folder, peer, resources, new.tenant.id, client, wanted, pids)
         stack.callback(running.kill)
         yield running
+
+
+async def received(stubs: Sequence[RunningStub], deliveries: int, seconds: float) -> int:
+    """Wait until stubs have received so many in all since their start; returns how many they have."""
+    async with asyncio.timeout(seconds):
+        while (posts := sum([(await one.counters()).posts for one in stubs])) < deliveries:  # noqa: ASYNC110 -- no signal
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    return posts
 
 
 def pin(pids: Iterable[int], core: int) -> None:
