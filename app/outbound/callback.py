@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import httpx
 from aiohttp.abc import AbstractResolver
 
+from app.outbound.direct import DirectClient
 from app.outbound.egress import (
     LOOKUP_SECONDS,
     GuardedResolver,
@@ -23,6 +24,7 @@ from app.outbound.http import (
     parse_url,
     tls_context,
 )
+from app.outbound.http1 import Bounds
 from app.outbound.proxy import open_proxied_client
 
 # What is kept of a receiver's answer. A person reads it to see what the receiver said; more is neither read nor kept.
@@ -31,6 +33,36 @@ MAX_ANSWER_BYTES = 1024
 EXCERPT_SECONDS = 1.0
 
 _OWN_HEADERS = {"user-agent": USER_AGENT, "content-type": "application/json"}
+
+
+class _Sender(Protocol):
+    """Sends a POST on its way, by whatever way."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, bounds: Bounds) -> Exchange: ...
+    async def aclose(self) -> None: ...
+
+
+class _ProxiedSender:
+    """Through the operator's proxy, over httpx."""
+
+    def __init__(self, client: OutboundClient) -> None:
+        self._client = client
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, bounds: Bounds) -> Exchange:
+        try:
+            request = httpx.Request("POST", parse_url(url), headers=dict(headers), content=body)
+        except (httpx.InvalidURL, ValueError):
+            return NoAnswer(ErrorClass.PROTOCOL, 0.0)
+        return await exchange(
+            self._client,
+            request,
+            deadline_seconds=bounds.deadline_seconds,
+            max_body_bytes=bounds.max_body_bytes,
+            excerpt_seconds=bounds.excerpt_seconds,
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
 
 
 class CallbackClient:
@@ -52,43 +84,33 @@ class CallbackClient:
         resolver: AbstractResolver | None = None,
         proxy_url: str = "",
     ) -> None:
-        self._timeout_seconds = timeout_seconds
+        self._bounds = Bounds(timeout_seconds, MAX_ANSWER_BYTES, EXCERPT_SECONDS)
         tls = tls_context(extra_trust_roots)
         # What the proxy may dial is more than what this machine could.
         names = resolver or SystemResolver(every_family=bool(proxy_url))
         self._resolver = GuardedResolver(names, allow_private=allow_private, lookup_seconds=LOOKUP_SECONDS)
-        self._client: OutboundClient
+        self._sender: _Sender
         if proxy_url:
             judge = None if allow_private else self._resolver
-            self._client = open_proxied_client(proxy_url, names, judge, max_connections=max_connections, tls=tls)
-        else:
-            connector = guarded_connector(
-                self._resolver, allow_private=allow_private, max_connections=max_connections, tls=tls
+            self._sender = _ProxiedSender(
+                open_proxied_client(proxy_url, names, judge, max_connections=max_connections, tls=tls)
             )
-            self._client = OutboundClient(connector)
+        else:
+            connector = guarded_connector(self._resolver, allow_private=allow_private, max_connections=0, tls=tls)
+            self._sender = DirectClient(connector, max_connections)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
         """POST a JSON body. The client's own headers win over `headers`.
 
-        The status is the answer; of the body, 1,024 bytes are kept, or what of them comes within a second.
+        The status is the answer; of the body, 1,024 bytes are kept, or what of them comes within a second. A URL or
+        header that cannot be written, having been stored by other rules than today's, is a failed attempt.
         """
         lowered = {name.lower(): value for name, value in headers.items()}
-        try:
-            request = httpx.Request("POST", parse_url(url), headers=lowered | _OWN_HEADERS, content=body)
-        except (httpx.InvalidURL, ValueError):
-            # Stored by other rules than today's: an attempt that cannot be written down is a failed attempt.
-            return NoAnswer(ErrorClass.PROTOCOL, 0.0)
-        return await exchange(
-            self._client,
-            request,
-            deadline_seconds=self._timeout_seconds,
-            max_body_bytes=MAX_ANSWER_BYTES,
-            excerpt_seconds=EXCERPT_SECONDS,
-        )
+        return await self._sender.post(url, lowered | _OWN_HEADERS, body, self._bounds)
 
     async def aclose(self) -> None:
         """Close every connection. What is under way ends as an answer that did not come."""
-        await self._client.aclose()
+        await self._sender.aclose()
         await self._resolver.close()
 
     async def __aenter__(self) -> Self:

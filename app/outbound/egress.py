@@ -154,7 +154,10 @@ def open_connector(
     resolver: AbstractResolver | None = None,
     socket_factory: SocketFactory | None = None,
 ) -> aiohttp.TCPConnector:
-    """Make a connector that dials anything, unless told otherwise; inside a running loop."""
+    """Make a connector that dials anything, unless told otherwise; inside a running loop.
+
+    `max_connections` 0 is no bound.
+    """
     with warnings.catch_warnings():
         # Deprecated for aiohttp 4; what aiohttp 3 does without it is said at TLS_GOODBYE_SECONDS.
         warnings.filterwarnings("ignore", "The ssl_shutdown_timeout parameter", DeprecationWarning)

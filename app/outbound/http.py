@@ -104,7 +104,7 @@ _STAGES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Erro
 
 # What httpx, aiohttp and what lies below them raise about a request. The built-in ones are raised for malformed
 # URLs and headers (ValueError, LookupError), by aiohttp's own assertions and by uvloop (RuntimeError).
-_FOREIGN_ERRORS = (
+FOREIGN_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
     aiohttp.ClientError,
@@ -163,9 +163,9 @@ async def exchange(
             if excerpt_seconds is not None:
                 _bring_forward(deadline, excerpt_seconds)
             truncated = await _read(response, content, max_body_bytes)
-    except _FOREIGN_ERRORS as error:
+    except FOREIGN_ERRORS as error:
         if response is None or excerpt_seconds is None:
-            return NoAnswer(_stage_of(error), time.perf_counter() - started)
+            return NoAnswer(stage_of(error), time.perf_counter() - started)
         truncated = True
     duration_seconds = time.perf_counter() - started
     if response.status_code < _LOWEST_STATUS:
@@ -216,7 +216,8 @@ async def _read(response: httpx.Response, content: bytearray, max_body_bytes: in
     return False
 
 
-def _stage_of(error: BaseException) -> ErrorClass:
+def stage_of(error: BaseException) -> ErrorClass:
+    """Return the stage at which an exchange failed that ended with one of `FOREIGN_ERRORS`."""
     causes = list(_causes(error))
     for kinds, stage in _STAGES:
         if any(isinstance(cause, kinds) for cause in causes):

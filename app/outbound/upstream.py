@@ -22,8 +22,11 @@ from app.domain.call import CallKey
 from app.domain.dialect import WrittenAnswer
 from app.domain.errors import MalformedAnswer
 from app.domain.retry_after import retry_after_seconds
+from app.outbound.dialling import Dialler
+from app.outbound.egress import open_connector
 from app.outbound.http import USER_AGENT, Answer, ErrorClass, Exchange, NoAnswer, tls_context
-from app.outbound.http1 import Origin
+from app.outbound.http1 import Bounds
+from app.outbound.origin import Origin
 
 # Longer than the slowest pace, so that a call's polls find a connection; a request that meets one which the
 # server has just closed is sent again on a new one.
@@ -54,16 +57,18 @@ class UpstreamClient:
 
     def __init__(self, base_url: str, timeout_seconds: float, now: Callable[[], float]) -> None:
         url = httpx.URL(base_url)
-        tls = tls_context() if url.scheme == "https" else None
-        self._origin = Origin(url.raw_host.decode(), url.port or (443 if tls else 80), tls, _KEEPALIVE_SECONDS)
+        connector = open_connector(max_connections=0, tls=tls_context(), keepalive_seconds=_KEEPALIVE_SECONDS)
+        self._dialler = Dialler(connector)
+        self._origin = Origin(self._dialler, base_url, _KEEPALIVE_SECONDS)
         self._path = url.raw_path.decode().rstrip("/")
         self._headers = f"host: {url.netloc.decode()}\r\n{_OWN_HEADERS}"
-        self._timeout_seconds = timeout_seconds
+        self._bounds = Bounds(timeout_seconds, dialect.MAX_BODY_BYTES)
         self._now = now
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._origin.aclose()
+        await self._dialler.aclose()
 
     async def status(self, key: CallKey, fingerprint: bytes = b"") -> PollOutcome:
         """Ask for a call's status. Never raises for what the upstream answers, or fails to.
@@ -97,9 +102,7 @@ class UpstreamClient:
             f"GET {self._path}{dialect.status_path(key)} HTTP/1.1\r\n"
             f"{dialect.CONNECTOR_HEADER}: {key.connector_id}\r\n{self._headers}\r\n"
         )
-        return await self._origin.exchange(
-            request.encode("ascii"), deadline_seconds=self._timeout_seconds, max_body_bytes=dialect.MAX_BODY_BYTES
-        )
+        return await self._origin.exchange(request.encode("ascii"), self._bounds)
 
     def _outcome(self, answer: Answer, key: CallKey) -> PollOutcome:
         match answer.status_code:

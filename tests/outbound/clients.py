@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from app.outbound.dialling import Dialler
 from app.outbound.egress import open_connector
 from app.outbound.http import Exchange, OutboundClient, exchange, tls_context
-from app.outbound.http1 import Origin
+from app.outbound.http1 import Bounds
+from app.outbound.origin import Origin
 
 
 class Asking(Protocol):
@@ -38,24 +40,22 @@ class OverHttpx:
 class OverHttp1:
     """The client that polls use."""
 
-    def __init__(self, keepalive_seconds: float = 15.0) -> None:
-        self._keepalive_seconds = keepalive_seconds
+    def __init__(self) -> None:
+        connector = open_connector(max_connections=0, tls=tls_context(), keepalive_seconds=15.0)
+        self._dialler = Dialler(connector)
         self._origins: dict[str, Origin] = {}
 
     async def get(self, url: str, *, deadline_seconds: float, max_body_bytes: int) -> Exchange:
         place = urlsplit(url)
-        origin = self._origins.get(place.netloc)
-        if origin is None:
-            tls = tls_context() if place.scheme == "https" else None
-            origin = Origin(place.hostname or "", place.port or 80, tls, self._keepalive_seconds)
-            self._origins[place.netloc] = origin
+        origin = self._origins.setdefault(place.netloc, Origin(self._dialler, url, 15.0))
         target = url.partition(place.netloc)[2] or "/"
         request = f"GET {target} HTTP/1.1\r\nhost: {place.netloc}\r\naccept-encoding: identity\r\n\r\n"
-        return await origin.exchange(request.encode(), deadline_seconds=deadline_seconds, max_body_bytes=max_body_bytes)
+        return await origin.exchange(request.encode(), Bounds(deadline_seconds, max_body_bytes))
 
     async def aclose(self) -> None:
         for origin in self._origins.values():
             await origin.aclose()
+        await self._dialler.aclose()
 
 
 @asynccontextmanager

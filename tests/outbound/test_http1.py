@@ -1,15 +1,18 @@
 """What the client of polls owes to its own connections: many at once, between two requests, and in the same instant."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from app.outbound.dialling import Dialler
+from app.outbound.egress import open_connector
 from app.outbound.http import Answer, ErrorClass, Exchange, NoAnswer, tls_context
-from app.outbound.http1 import Origin
+from app.outbound.http1 import Bounds
+from app.outbound.origin import Origin
 from tests.outbound.certificates import Fault, server_tls
 from tests.outbound.receivers import PATIENCE_SECONDS, Connection, Script, always_ok, floods, receiver, says, silent
 
@@ -17,19 +20,21 @@ _RUNNERS: dict[str, Callable[[Awaitable[None]], None]] = {"asyncio": asyncio.run
 either_loop = pytest.mark.parametrize("run", _RUNNERS.values(), ids=_RUNNERS)
 Run = Callable[[Awaitable[None]], None]
 _REQUEST = b"GET / HTTP/1.1\r\nhost: upstream\r\n\r\n"
-_KEPT_SECONDS = 60.0
 
 
-def _origin(port: int, keepalive_seconds: float = _KEPT_SECONDS) -> Origin:
-    return Origin("127.0.0.1", port, None, keepalive_seconds)
+@asynccontextmanager
+async def _origin(url: str, kept_seconds: float = 60.0, roots: Path | None = None) -> AsyncIterator[Origin]:
+    dialler = Dialler(open_connector(max_connections=0, tls=tls_context(roots), keepalive_seconds=kept_seconds))
+    async with aclosing(dialler), aclosing(Origin(dialler, url, kept_seconds)) as origin:
+        yield origin
 
 
 async def _ask(origin: Origin, deadline_seconds: float = PATIENCE_SECONDS) -> Exchange:
-    return await origin.exchange(_REQUEST, deadline_seconds=deadline_seconds, max_body_bytes=1024)
+    return await origin.exchange(_REQUEST, Bounds(deadline_seconds, 1024))
 
 
 async def _saw(script: Script) -> int | ErrorClass:
-    async with receiver(script) as server, aclosing(_origin(server.port)) as origin:
+    async with receiver(script) as server, _origin(server.url) as origin:
         result = await _ask(origin)
     return result.status_code if isinstance(result, Answer) else result.error
 
@@ -45,7 +50,7 @@ def test_a_connection_that_is_taken_at_the_instant_of_its_answer_answers_its_nex
                 await connection.answer(b"%d.%d" % (connection.number, number))
 
         seen = []
-        async with receiver(numbered) as server, aclosing(_origin(server.port)) as origin:
+        async with receiver(numbered) as server, _origin(server.url) as origin:
 
             async def asks() -> None:
                 for _ in range(100):
@@ -66,7 +71,7 @@ def test_a_connection_that_is_taken_at_the_instant_of_its_answer_answers_its_nex
     [
         (says(b"SSH-2.0-OpenSSH_9.6\r\n"), ErrorClass.PROTOCOL),
         (says(b"HTTP/1.1 99 Low\r\ncontent-length: 0\r\n\r\n"), ErrorClass.PROTOCOL),
-        (says(b"HTTP/1.1 101 Other\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"), ErrorClass.PROTOCOL),
+        (says(b"HTTP/1.1 101 Other\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"), 101),
         (says(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 200_000 + b"\r\ncontent-length: 0\r\n\r\n"), ErrorClass.PROTOCOL),
         (floods(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 1000), ErrorClass.PROTOCOL),
         (floods(b"", b"HTTP/1.1 103 Hints\r\n\r\n" * 100), ErrorClass.PROTOCOL),
@@ -94,7 +99,7 @@ def test_what_is_said_unasked_answers_no_later_request(more: bytes, run: Run) ->
                 await connection.request()
                 await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" + more)
 
-        async with receiver(talkative) as server, aclosing(_origin(server.port)) as origin:
+        async with receiver(talkative) as server, _origin(server.url) as origin:
             for number in range(1, 4):
                 result = await _ask(origin)
                 assert isinstance(result, Answer)
@@ -108,7 +113,7 @@ def test_a_connection_that_the_server_gives_up_is_not_used_again(run: Run) -> No
     async def scenario() -> None:
         async with (
             receiver(says(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")) as server,
-            aclosing(_origin(server.port)) as origin,
+            _origin(server.url) as origin,
         ):
             for _ in range(3):
                 assert isinstance(await _ask(origin), Answer)
@@ -120,7 +125,7 @@ def test_a_connection_that_the_server_gives_up_is_not_used_again(run: Run) -> No
 @either_loop
 def test_an_idle_connection_is_closed_after_its_time(run: Run) -> None:
     async def scenario() -> None:
-        async with receiver(always_ok) as server, aclosing(_origin(server.port, keepalive_seconds=0.05)) as origin:
+        async with receiver(always_ok) as server, _origin(server.url, kept_seconds=0.05) as origin:
             await _ask(origin)
             await asyncio.wait_for(server.gone.wait(), PATIENCE_SECONDS)
             assert isinstance(await _ask(origin), Answer)
@@ -131,7 +136,7 @@ def test_an_idle_connection_is_closed_after_its_time(run: Run) -> None:
 @either_loop
 def test_an_answer_that_does_not_come_ends_at_the_deadline_and_is_not_asked_for_again(run: Run) -> None:
     async def scenario() -> None:
-        async with receiver(silent) as server, aclosing(_origin(server.port)) as origin:
+        async with receiver(silent) as server, _origin(server.url) as origin:
             result = await _ask(origin, 0.1)
             assert isinstance(result, NoAnswer)
             assert result.error is ErrorClass.TIMEOUT
@@ -145,9 +150,9 @@ def test_an_answer_that_does_not_come_ends_at_the_deadline_and_is_not_asked_for_
 def test_nobody_there_and_no_such_name_have_a_stage(run: Run) -> None:
     async def scenario() -> None:
         async with receiver(always_ok) as server:
-            port = server.port
-        for host, error in (("127.0.0.1", ErrorClass.CONNECT), ("nobody.invalid", ErrorClass.DNS)):
-            async with aclosing(Origin(host, port, None, _KEPT_SECONDS)) as origin:
+            url = server.url
+        for place, error in ((url, ErrorClass.CONNECT), ("http://nobody.invalid", ErrorClass.DNS)):
+            async with _origin(place) as origin:
                 result = await _ask(origin)
                 assert isinstance(result, NoAnswer)
                 assert result.error is error
@@ -160,11 +165,12 @@ def test_nobody_there_and_no_such_name_have_a_stage(run: Run) -> None:
 def test_tls(tmp_path: Path, trusted: bool, saw: int | ErrorClass, run: Run) -> None:
     async def scenario() -> None:
         context, roots = server_tls(tmp_path, "127.0.0.1", Fault.NONE)
-        async with receiver(always_ok, context) as server:
-            tls = tls_context(roots if trusted else None)
-            async with aclosing(Origin("127.0.0.1", server.port, tls, _KEPT_SECONDS)) as origin:
-                for _ in range(2):
-                    result = await _ask(origin)
-                    assert (result.status_code if isinstance(result, Answer) else result.error) == saw
+        async with (
+            receiver(always_ok, context) as server,
+            _origin(server.url, roots=roots if trusted else None) as origin,
+        ):
+            for _ in range(2):
+                result = await _ask(origin)
+                assert (result.status_code if isinstance(result, Answer) else result.error) == saw
 
     run(scenario())
