@@ -1,5 +1,6 @@
 """A subscription: a tenant's wish to have one call's events POSTed to one URL."""
 
+import base64
 import hashlib
 import json
 import re
@@ -25,6 +26,7 @@ _MOST_ASCII_BYTES = 12
 MAX_HEADERS = 10
 MAX_HEADER_VALUE_LENGTH = 1000
 MAX_NAME_LENGTH = 128
+_DIGEST_BYTES = 9
 
 _EVENT_TYPE = re.compile(r"call\.[a-z0-9_]{1,64}")
 _CALL_SID = re.compile(re.escape(CALL_SID_PREFIX) + r"[A-Za-z0-9._~-]{1,124}")
@@ -157,4 +159,5 @@ def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def registration_digest(tenant_id: str, callback_url: str) -> str:
     """Name a registration within its call: equal for the same tenant and URL."""
-    return hashlib.sha256(f"{tenant_id} {callback_url}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{tenant_id} {callback_url}".encode()).digest()
+    return base64.urlsafe_b64encode(digest[:_DIGEST_BYTES]).decode()

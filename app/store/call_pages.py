@@ -7,8 +7,8 @@ from app.domain import ids
 from app.domain.call import status_name
 from app.store.call_walk import CallWalk, FoundCall
 from app.store.connection import Ledger
-from app.store.keys import all_partitions
-from app.store.subscription_index import SubscriptionIndex, sort_key
+from app.store.keys import all_partitions, sort_key
+from app.store.subscription_index import SubscriptionIndex
 from app.store.watches import KeptCall, WatchStore
 
 # So many subscriptions are looked at in one step; the script that looks for ended calls takes about two milliseconds

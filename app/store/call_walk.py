@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from app.domain import ids
 from app.store import codec
 from app.store.connection import Ledger, translated_errors
-from app.store.keys import Partition
-from app.store.subscription_index import sort_key
+from app.store.keys import Partition, sort_key, subscriptions_of_call
 from app.store.watches import CallPlace
 
 
@@ -52,10 +51,8 @@ class CallWalk:
         arguments = [partition.prefix, after, limit, round(polled_since * 1000)]
         last, *rows = await self._ledger.run("ended_calls", [partition.of_tenant(tenant_id)], arguments)
         found = [
-            FoundCall(
-                one.decode(), CallPlace(partition, watch_id.decode()), codec.unpack_names(key).call_sid, ended=True
-            )
-            for one, watch_id, key in rows
+            FoundCall(one.decode(), CallPlace(partition, watch_id.decode()), codec.unpack_sid(call), ended=True)
+            for one, watch_id, call in rows
         ]
         return await self._leading(tenant_id, found), last.decode()
 
@@ -84,12 +81,12 @@ class CallWalk:
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
             for _, (partition, watch_id) in places:
-                pipe.hmget(partition.watch(watch_id), "k", "f")
+                pipe.hmget(partition.watch(watch_id), "i", "f")
             rows = await pipe.execute()
         return [
-            FoundCall(one, place, codec.unpack_names(key).call_sid, bool(final))
-            for (one, place), (key, final) in zip(places, rows, strict=True)
-            if key
+            FoundCall(one, place, codec.unpack_sid(call), bool(final))
+            for (one, place), (call, final) in zip(places, rows, strict=True)
+            if call
         ]
 
     async def _groups(self, tenant_id: str, found: Sequence[FoundCall]) -> dict[str, list[str]]:
@@ -98,10 +95,10 @@ class CallWalk:
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
             for call_sid, call in sids.items():
-                pipe.lrange(call.place.partition.call(tenant_id, call_sid), 0, -1)
+                pipe.get(call.place.partition.call(tenant_id, call_sid))
             groups = await pipe.execute()
         return {
-            call_sid: sorted((one.decode() for one in group), key=sort_key) or [call.subscription_id]
+            call_sid: sorted(subscriptions_of_call(call.place.partition, group), key=sort_key) or [call.subscription_id]
             for (call_sid, call), group in zip(sids.items(), groups, strict=True)
         }
 

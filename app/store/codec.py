@@ -5,33 +5,52 @@ an upgrade; anything else takes a new version byte and a reader for both.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 
 from app.domain.call import CallKey
-from app.domain.errors import RingbackError
+from app.domain.errors import RingbackError, UndecryptableSecret
 from app.domain.event import CallNames, Event
 from app.domain.snapshot import Ahead, Snapshot
 from app.domain.watch import Trouble, Watch
+from app.store.short_forms import UnknownLayout, long_time, long_word, short_time, short_word
 from app.store.vault import Vault
+
+# Whoever reads records finds here what may be wrong with one.
+__all__ = ["Line", "Lines", "PackedWatch", "UnknownLayout", "pack", "readable", "unpack"]
 
 Record = TypeVar("Record")
 
 _VERSION = b"\x01"
 _CONNECTOR = "connector"
-# The place of the sealed connector in a watch's key.
-_SEALED = 3
-# Connectors that a process has in mind, sealed.
-_MOST_SEALED = 1024
+# The place of the sealed connector in a line.
+_SEALED = 2
+# Lines that a process has in mind, sealed and opened.
+_MOST_LINES = 1024
 
 log = logging.getLogger(__name__)
 
 
-class UnknownLayout(RingbackError):
-    """Something in Redis was written by a newer Ringback than this one."""
+# A line as it stands in the ledger: the same, sealed by one key or by several.
+Line = tuple[bytes, ...]
+
+
+class PackedWatch(NamedTuple):
+    """A watch as it stands in the ledger: its line, its call, and what a poll may change of it.
+
+    `state` is None before the first poll that changed anything, `told` until the upstream has told when the call was
+    created and where, `again_ms` unless it was followed anew, by somebody who came when nobody was left.
+    """
+
+    line: Line
+    call: bytes
+    state: bytes | None
+    told: bytes | None
+    again_ms: bytes | None
 
 
 def pack(fields: list[Any]) -> bytes:
@@ -56,79 +75,130 @@ def readable(read: Callable[[Sequence[Any]], Record], row: Sequence[Any]) -> Rec
         return None
 
 
-class KeyWriter:
-    """Writes what never changes of a watch, its connector sealed.
+class Lines:
+    """Writes and reads what calls share: account, project and connector, which is sealed.
 
-    A connector is sealed once and written as often as it is used, which tells no more than the account beside it.
+    A connector is sealed once and written as often as it is used, which tells no more than the account beside it; one
+    that was opened is in mind by its sealed bytes.
     """
 
     def __init__(self, vault: Vault) -> None:
-        self._sealed = lru_cache(_MOST_SEALED)(partial(vault.seal, purpose=_CONNECTOR))
+        self._vault = vault
+        self._sealed = lru_cache(_MOST_LINES)(partial(vault.seal, purpose=_CONNECTOR))
+        self._opened = lru_cache(_MOST_LINES)(self._open)
 
-    def pack(self, key: CallKey, registered_at: float) -> bytes:
-        """Write the key of a watch; `registered_at` in Unix seconds."""
-        sealed = self._sealed(key.connector_id)
-        return pack([key.account_id, key.project_id, key.call_sid, sealed, _ms(registered_at)])
+    def pack(self, key: CallKey) -> bytes:
+        return pack([key.account_id, key.project_id, self._sealed(key.connector_id)])
+
+    @property
+    def field(self) -> str:
+        """The field of a line in which `pack` is kept; see keys.py."""
+        return f"k{self._vault.key_name}"
+
+    def unpack_watch(self, packed: PackedWatch) -> Watch:
+        """Read a watch; raises `UndecryptableSecret` when the connector's key is not ours."""
+        call_sid, registered_ms = unpack(packed.call)[:2]
+        key, registered_at = CallKey(*self._opened(packed.line), call_sid), int(packed.again_ms or registered_ms) / 1000
+        if packed.state is None:
+            return Watch(key, registered_at, registered_ms / 1000)
+        (
+            phase_since, status, latest, last_updated, seen, ahead, failures, refusals, denied_since, lost, fingerprint,
+        ) = unpack(packed.state)[:11]  # fmt: skip
+        created_at, client_env = unpack(packed.told)[:2] if packed.told else ("", "")
+        snapshot = Snapshot(
+            long_word(status),
+            long_word(latest),
+            long_time(created_at),
+            long_time(last_updated),
+            client_env,
+            {long_word(name): count for name, count in seen.items()},
+            Ahead(long_word(ahead[0]), long_time(ahead[1])) if ahead else None,
+            fingerprint,
+        )
+        trouble = Trouble(failures, refusals, denied_since / 1000)
+        # Any: what is written is one of the reasons.
+        reason: Any = long_word(lost) or None
+        return Watch(key, registered_at, phase_since / 1000, snapshot, trouble, reason)
+
+    def _open(self, line: Line) -> tuple[str, str, str]:
+        *others, last = line
+        for one in others:
+            with suppress(UndecryptableSecret):
+                return self._open_one(one)
+        return self._open_one(last)
+
+    def _open_one(self, line: bytes) -> tuple[str, str, str]:
+        account_id, project_id, sealed = unpack(line)[:3]
+        return account_id, project_id, self._vault.open(sealed, _CONNECTOR)
 
 
-def reseal_key(key: bytes, vault: Vault) -> bytes:
+def reseal_line(line: bytes, vault: Vault) -> bytes:
     """Return the same with the connector sealed under the first key; the same bytes when it is already."""
-    fields = unpack(key)
+    fields = unpack(line)
     fields[_SEALED] = vault.reseal(fields[_SEALED], _CONNECTOR)
     return pack(fields)
 
 
-def unpack_names(data: bytes) -> CallNames:
+def pack_call(key: CallKey, registered_at: float) -> bytes:
+    """Write what never changes of a watch beside its line; `registered_at` in Unix seconds."""
+    return pack([key.call_sid, _ms(registered_at)])
+
+
+def unpack_sid(call: bytes) -> str:
+    sid: str = unpack(call)[0]
+    return sid
+
+
+def unpack_names(line: Sequence[bytes], call: bytes) -> CallNames:
     """Read the call's names, without opening the connector."""
-    account_id, project_id, call_sid = unpack(data)[:3]
-    return CallNames(account_id, project_id, call_sid)
+    account_id, project_id = unpack(line[0])[:2]
+    return CallNames(account_id, project_id, unpack_sid(call))
 
 
 def pack_state(watch: Watch) -> bytes:
     """Write what a poll may change of a watch."""
     snapshot, trouble = watch.snapshot, watch.trouble
-    ahead = [snapshot.ahead.status, snapshot.ahead.at] if snapshot.ahead else None
+    ahead = [short_word(snapshot.ahead.status), short_time(snapshot.ahead.at)] if snapshot.ahead else None
+    seen = {short_word(name): count for name, count in snapshot.seen.items()}
     return pack(
         [
-            _ms(watch.phase_since), snapshot.status, snapshot.latest, snapshot.created_at, snapshot.last_updated,
-            snapshot.client_env, snapshot.seen, ahead, trouble.failures, trouble.refusals,
-            _ms(trouble.denied_since), watch.lost, snapshot.fingerprint,
+            _ms(watch.phase_since), short_word(snapshot.status), short_word(snapshot.latest),
+            short_time(snapshot.last_updated), seen, ahead, trouble.failures, trouble.refusals,
+            _ms(trouble.denied_since), short_word(watch.lost or ""), snapshot.fingerprint,
         ],
     )  # fmt: skip
 
 
-def unpack_watch(key: bytes, state: bytes, vault: Vault) -> Watch:
-    """Read a watch; raises `UndecryptableSecret` when the connector's key is not ours."""
-    account_id, project_id, call_sid, sealed, registered_at = unpack(key)[:5]
-    (
-        phase_since, status, latest, created_at, last_updated, client_env, seen, ahead, failures, refusals,
-        denied_since, lost, fingerprint,
-    ) = unpack(state)[:13]  # fmt: skip
-    waiting = Ahead(*ahead) if ahead else None
-    snapshot = Snapshot(status, latest, created_at, last_updated, client_env, seen, waiting, fingerprint)
-    connector_id = vault.open(sealed, _CONNECTOR)
-    return Watch(
-        CallKey(account_id, project_id, connector_id, call_sid),
-        registered_at / 1000,
-        phase_since / 1000,
-        snapshot,
-        Trouble(failures, refusals, denied_since / 1000),
-        lost,
-    )
+def pack_told(snapshot: Snapshot) -> bytes:
+    """Write what an upstream tells of a call once and then again and again."""
+    return pack([short_time(snapshot.created_at), snapshot.client_env])
 
 
 def pack_event(event: Event) -> bytes:
     return pack(
         [
-            event.name, event.occurrence, event.status, event.previous, event.occurred_at, _ms(event.observed_at),
-            event.reason,
+            short_word(event.name), event.occurrence, short_word(event.status), short_word(event.previous),
+            short_time(event.occurred_at), _ms(event.observed_at), short_word(event.reason),
         ],
     )  # fmt: skip
 
 
 def unpack_event(data: bytes) -> Event:
     name, occurrence, status, previous, occurred_at, observed_at, reason = unpack(data)[:7]
-    return Event(name, occurrence, status, previous, occurred_at, observed_at / 1000, reason)
+    return Event(
+        long_word(name),
+        occurrence,
+        long_word(status),
+        long_word(previous),
+        long_time(occurred_at),
+        observed_at / 1000,
+        long_word(reason),
+    )
+
+
+def events_of(fields: Mapping[bytes, bytes]) -> tuple[Event, ...]:
+    """Read the events of a watch, given its fields."""
+    return tuple(unpack_event(fields[b"%d" % sequence]) for sequence in range(1, int(fields.get(b"e", 0)) + 1))
 
 
 def _ms(seconds: float) -> int:

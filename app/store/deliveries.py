@@ -9,6 +9,7 @@ from app.domain.subscription import SubscriptionStatus
 from app.store import codec
 from app.store.connection import Ledger, translated_errors
 from app.store.keys import Partition
+from app.store.short_forms import long_word, short_word
 from app.store.subscriptions import Destination, SubscriptionStore
 from app.store.watches import Recorded, count_within
 
@@ -77,9 +78,16 @@ class LoggedAttempt:
         return codec.pack(
             [
                 self.sequence, round(self.at * 1000), self.status_code, self.error, self.duration_ms, self.excerpt,
-                self.outcome,
+                short_word(self.outcome),
             ],
         )  # fmt: skip
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "LoggedAttempt":
+        sequence, at_ms, status_code, error, duration_ms, excerpt, outcome = codec.unpack(data)[:7]
+        # Any: what is written is one of the outcomes.
+        told: Any = long_word(outcome)
+        return cls(sequence, at_ms / 1000, status_code, error, duration_ms, excerpt, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +211,6 @@ def _stands(
 
 
 def _claimed_call(row: Sequence[Any]) -> tuple[CallNames, tuple[PendingEvent, ...]]:
-    key, first, events = row
+    line, call, first, events = row
     pending = (PendingEvent(first + place, codec.unpack_event(event)) for place, event in enumerate(events))
-    return codec.unpack_names(key), tuple(pending)
+    return codec.unpack_names(line, call), tuple(pending)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from app.domain.delivery import DeliveryStatus
 from app.store.connection import Ledger, translated_errors
 from app.store.delivery_records import Delivery, QueueStore
-from app.store.keys import partition_number
-from app.store.subscription_index import SubscriptionIndex, sort_key
+from app.store.keys import partition_number, sort_key
+from app.store.subscription_index import SubscriptionIndex
 
 # A place in either order: behind a delivery of a subscription, or behind one that was given up at a time in ms.
 _IN_SUBSCRIPTIONS = re.compile(r"([0-9a-z]{20})/(\d{1,10})")

@@ -18,7 +18,7 @@ from app.store import codec
 from app.store.connection import Ledger, translated_errors
 from app.store.deliveries import LoggedAttempt
 from app.store.keys import Partition, all_partitions
-from app.store.subscription_records import url_and_events
+from app.store.subscription_records import BODY, body_of, url_and_events
 
 _ALIVE = (b"active", b"paused")
 # How many answers there are for each queue beside its own row; see `_ask`.
@@ -134,7 +134,7 @@ class QueueStore:
             _queue(partition, one, row, answers[place * _ASKED : (place + 1) * _ASKED])
             for place, (one, row) in enumerate(rows)
             # A call whose retention is over takes its subscriptions with it.
-            if answers[place * _ASKED] is not None
+            if all(answers[place * _ASKED : place * _ASKED + 2])
         ]
 
 
@@ -144,19 +144,19 @@ def _ask(pipe: Any, partition: Partition, subscription_id: str, row: _Row) -> No
     own_lanes = [f"{subscription_id}/{sequence}" for sequence in _own_lanes(row)]
     # Nobody gives up what is behind the cursor. A command needs a member at least: sequences begin at 1.
     settled = [f"{subscription_id}/{sequence}" for sequence in range(int(row[b"c"]) + 1)]
-    pipe.hget(partition.watch(watch_id), "k")
-    pipe.lrange(partition.events(watch_id), 0, -1)
+    pipe.hvals(partition.line(watch_id))
+    pipe.hgetall(partition.watch(watch_id))
     pipe.lrange(partition.log(subscription_id), 0, -1)
     pipe.zmscore(partition.failed(tenant_id), settled)
     pipe.zmscore(partition.outbox, [subscription_id, *own_lanes])
 
 
 def _queue(partition: Partition, subscription_id: str, row: _Row, answers: Sequence[Any]) -> Queue:
-    key, packed_events, log, given_up, (lane_due, *own_due) = answers
-    callback_url, wanted = url_and_events(row[b"b"])
-    events = tuple(codec.unpack_event(event) for event in packed_events)
+    line, call, log, given_up, (lane_due, *own_due) = answers
+    callback_url, wanted = url_and_events(body_of([row.get(field.encode()) for field in BODY]))
+    events = codec.events_of(call)
     attempts: dict[int, list[LoggedAttempt]] = {}
-    for attempt in map(_read_attempt, log):
+    for attempt in map(LoggedAttempt.unpack, log or _own_log(row)):
         attempts.setdefault(attempt.sequence, []).append(attempt)
     own_lanes = _own_lanes(row)
     standing = Standing(
@@ -174,7 +174,7 @@ def _queue(partition: Partition, subscription_id: str, row: _Row, answers: Seque
     return Queue(
         subscription_id,
         partition,
-        codec.unpack_names(key),
+        codec.unpack_names(line, call[b"i"]),
         callback_url,
         standing,
         events,
@@ -188,6 +188,6 @@ def _own_lanes(row: _Row) -> list[int]:
     return [int(field[1:]) for field in row if field[:1] == b"r" and field[1:].isdigit()]
 
 
-def _read_attempt(data: bytes) -> LoggedAttempt:
-    sequence, at_ms, status_code, error, duration_ms, excerpt, outcome = codec.unpack(data)[:7]
-    return LoggedAttempt(sequence, at_ms / 1000, status_code, error, duration_ms, excerpt, outcome)
+def _own_log(row: _Row) -> list[bytes]:
+    """Return the attempts that stand with a subscription itself; where there is a list, it holds them all."""
+    return [row[b"l%d" % place] for place in range(1, int(row.get(b"l", 0)) + 1)]

@@ -7,18 +7,25 @@ any node of a cluster, and no script ever touches two partitions:
                                                 fraction where something was promised for that moment (watches.py)
     rb:{07}:outbox                 sorted set   subscription, or subscription/sequence of a delivery that left
                                                 the fast lane -> Unix ms of the next attempt (or end of a lease)
-    rb:{07}:watch:<watch>          hash         k key, s state, v version, f final type, p last poll, n polls,
-                                                d when it would be due, while nobody is subscribed
-    rb:{07}:events:<watch>         list         the call's events; the n-th has the sequence n
-    rb:{07}:subs:<watch>           hash         registration digest -> "subscription filter", those alive
-    rb:{07}:sub:<subscription>     hash         w watch, t tenant, d digest, st status, b body, c cursor,
+    rb:{07}:line:<line>            hash         what calls of one account, project and connector share: k<key>, by the
+                                                name of the key that first sealed it, so that processes with other
+                                                keys do not take it from each other
+    rb:{07}:w<watch>               hash         i call, s state, x what the upstream told of it once, v version, which
+                                                is how often it was polled, f final type, p last poll,
+                                                d when it would be due, while nobody is subscribed,
+                                                g Unix ms since when it is followed anew, if it ever was,
+                                                e how many events, and each by its sequence
+    rb:{07}:r<watch>               hash         registration digest -> "subscription filter", those alive
+    rb:{07}:s<subscription>        hash         w watch, t tenant, d digest, st status, c cursor,
+                                                b body, with b1 to b7 in pieces,
                                                 u Unix ms of the last change of status,
                                                 a failures of the delivery at the cursor,
                                                 n Unix ms when that one is due, once it fails slowly,
                                                 h set when a new event came while it was being tried,
-                                                r<sequence> failures of one that left the fast lane
-    rb:{07}:log:<subscription>     list         attempts, oldest first
-    rb:{07}:call:<tenant>:<sid>    list         the tenant's subscriptions of the call
+                                                r<sequence> failures of one that left the fast lane,
+                                                l how many attempts stand here as l1, l2, …, oldest first; or -1
+    rb:{07}:l<subscription>        list         all attempts, oldest first, once they have become many or one long
+    rb:{07}:c<digest>              string       the tenant's subscriptions of a SID, 20 characters each
     rb:{07}:of:<tenant>            sorted set   the tenant's subscriptions of the partition, by id, so by age
     rb:{07}:active:<tenant>        hash         period -> how many of the tenant's subscriptions that were made in it
                                                 are active or paused and their call has not ended; a
@@ -45,6 +52,12 @@ any node of a cluster, and no script ever touches two partitions:
                                                 microseconds of the first, e early polls reserved lately, q patient
                                                 ones whose turn has not come, t Unix microseconds of e and q
 
+A call with one subscriber costs what Redis needs for its keys more than what stands in them. So there are few of them,
+with short names: a watch is 24 characters, of which the first 12 are its line; a subscription goes without its prefix
+and partition, which its key has already; what else is long is named by a digest. And Redis keeps a small hash in one
+piece as long as no value is longer than 64 bytes, at a fifth of the memory: what could become longer is cut into pieces
+(the body), written short (`app/store/short_forms.py`), or goes elsewhere (attempts). Beyond that all works the same.
+
 `active` is counted by scripts, one up and one down. A subscription that expired with nobody to count it down (all
 workers were away for as long as anything lives) goes with its period: what was made so long ago has ended.
 
@@ -56,12 +69,22 @@ lives for a quarter of an hour after a failure, and for a day once it has opened
 known for 90 days after its last use. A budget lives for a minute longer than what is reserved of it.
 """
 
+import base64
+import hashlib
 from zlib import crc32
+
+from app.domain import ids
+from app.domain.call import LINE_LENGTH
 
 INSTALLATION = "rb:installation"
 TENANTS = "rb:tenants"
 LEAVING_TENANTS = "rb:tenants:leaving"
 TROUBLED = "rb:{dest}:troubled"
+
+# What a subscription's id begins with, its partition included, and what then names it within the partition.
+_ID_HEAD = 6
+_SHORT_ID = 20
+_DIGEST_BYTES = 15
 
 
 def tenant(tenant_id: str) -> str:
@@ -99,23 +122,23 @@ class Partition:
         self.due = f"{self.prefix}due"
         self.outbox = f"{self.prefix}outbox"
 
+    def line(self, watch_id: str) -> str:
+        return f"{self.prefix}line:{watch_id[:LINE_LENGTH]}"
+
     def watch(self, watch_id: str) -> str:
-        return f"{self.prefix}watch:{watch_id}"
+        return f"{self.prefix}w{watch_id}"
 
-    def events(self, watch_id: str) -> str:
-        return f"{self.prefix}events:{watch_id}"
-
-    def subscriptions(self, watch_id: str) -> str:
-        return f"{self.prefix}subs:{watch_id}"
+    def registrations(self, watch_id: str) -> str:
+        return f"{self.prefix}r{watch_id}"
 
     def subscription(self, subscription_id: str) -> str:
-        return f"{self.prefix}sub:{subscription_id}"
+        return f"{self.prefix}s{sort_key(subscription_id)}"
 
     def log(self, subscription_id: str) -> str:
-        return f"{self.prefix}log:{subscription_id}"
+        return f"{self.prefix}l{sort_key(subscription_id)}"
 
     def call(self, tenant_id: str, call_sid: str) -> str:
-        return f"{self.prefix}call:{tenant_id}:{call_sid}"
+        return f"{self.prefix}c{call_digest(tenant_id, call_sid)}"
 
     def of_tenant(self, tenant_id: str) -> str:
         return f"{self.prefix}of:{tenant_id}"
@@ -134,3 +157,25 @@ def all_partitions(count: int) -> tuple[Partition, ...]:
 def partition_number(call_sid: str, count: int) -> int:
     """Return the partition of a call. It depends on the SID alone, so that a tenant that knows no more finds it."""
     return crc32(call_sid.encode()) % count
+
+
+def sort_key(subscription_id: str) -> str:
+    """Return what subscriptions of all partitions sort by: their id without its partition."""
+    return subscription_id[_ID_HEAD:]
+
+
+def full_id(partition: int, short_id: str) -> str:
+    """Return the id of a partition's subscription that is called so there."""
+    return f"sub_{ids.encode(partition, _ID_HEAD - len('sub_'))}{short_id}"
+
+
+def subscriptions_of_call(partition: Partition, written: bytes | None) -> list[str]:
+    """Read what stands in `Partition.call`, in the order in which they were made."""
+    text = (written or b"").decode()
+    return [full_id(partition.number, text[at : at + _SHORT_ID]) for at in range(0, len(text), _SHORT_ID)]
+
+
+def call_digest(tenant_id: str, call_sid: str) -> str:
+    """Name a tenant's SID. Neither of the two has a space in it."""
+    digest = hashlib.sha256(f"{tenant_id} {call_sid}".encode()).digest()
+    return base64.urlsafe_b64encode(digest[:_DIGEST_BYTES]).decode()

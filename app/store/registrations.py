@@ -13,11 +13,10 @@ from app.domain import ids
 from app.domain.event import CallNames
 from app.domain.metadata_versions import MetadataVersions
 from app.domain.subscription import SubscriptionStatus, registration_digest
-from app.domain.watch import new_watch
 from app.store import codec
 from app.store.chances import AscendingChances
 from app.store.connection import Ledger, ScriptCall, translated_errors
-from app.store.keys import Partition, all_partitions, partition_number
+from app.store.keys import Partition, all_partitions, call_digest, partition_number
 from app.store.subscription_records import Destination, NewSubscription, Subscription, SubscriptionBodies, filter_text
 from app.store.vault import Vault
 
@@ -76,7 +75,7 @@ class RegistrationStore:
         """`lifetime_seconds` is the longest that a call can be followed and kept."""
         self._ledger = ledger
         self._vault = vault
-        self._keys = codec.KeyWriter(vault)
+        self._lines = codec.Lines(vault)
         self._chances = AscendingChances()
         self._bodies = SubscriptionBodies(vault)
         self._partitions = all_partitions(partitions)
@@ -146,9 +145,8 @@ class RegistrationStore:
             round(self._lifetime_seconds * 1000),
             oldest,
             SubscriptionStatus.ACTIVE.value,
+            self._lines.field,
         ]
-        # That of a call of which nothing is known yet: the same for all.
-        state = codec.pack_state(new_watch(items[0].new.key, now))
         for item in items:
             new = item.new
             arguments += (
@@ -156,11 +154,11 @@ class RegistrationStore:
                 item.id,
                 registration_digest(new.tenant_id, new.callback_url),
                 filter_text(new.events),
-                self._keys.pack(new.key, now),
-                state,
+                self._lines.pack(new.key),
+                codec.pack_call(new.key, now),
                 new.tenant_id,
                 self._bodies.pack(new, now),
-                new.key.call_sid,
+                call_digest(new.tenant_id, new.key.call_sid),
                 int(item.room),
                 "" if most_of_call is None else most_of_call,
             )
@@ -176,7 +174,7 @@ class RegistrationStore:
         _, subscription_id, final, status, body, cursor, updated_ms = row
         kept = self._bodies.subscription(
             subscription_id.decode(),
-            (item.watch_id.encode(), item.new.tenant_id.encode(), status, body, cursor, updated_ms),
+            (item.watch_id.encode(), item.new.tenant_id.encode(), status, cursor, updated_ms, body),
             _names(item.new),
             final,
         )

@@ -44,7 +44,7 @@ class SigningSecretStore:
             new = new_secret(self._ledger.clock.now())
             secrets = rotated(open_secrets(tenant_id, before, self._vault), new, overlap_seconds)
             after = pack_secrets(tenant_id, secrets, self._vault)
-            if await self._ledger.run("swap_field", [keys.tenant(tenant_id)], [FIELD, before, after]):
+            if await self._ledger.run("swap_fields", [keys.tenant(tenant_id)], [FIELD, before, after]):
                 return secrets
         raise StoreUnavailable("The tenant's signing secrets are being rotated by others all the time.")
 

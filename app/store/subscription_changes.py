@@ -5,7 +5,15 @@ from enum import IntEnum
 from app.domain.subscription import SubscriptionStatus, registration_digest
 from app.store.connection import Ledger, translated_errors
 from app.store.keys import Partition
-from app.store.subscription_records import Subscription, SubscriptionChange, changed_body, filter_text, url_and_events
+from app.store.subscription_records import (
+    BODY,
+    Subscription,
+    SubscriptionChange,
+    body_of,
+    changed_body,
+    filter_text,
+    url_and_events,
+)
 
 # Of changes that meet, one is made each time; so many meet only if somebody means it.
 _TRIES = 30
@@ -37,23 +45,18 @@ async def change_subscription(
 
 
 async def _try(ledger: Ledger, partition: Partition, subscription: Subscription, change: SubscriptionChange) -> Changed:
-    kept, events_key = partition.subscription(subscription.id), partition.events(subscription.watch_id)
+    kept, call = partition.subscription(subscription.id), partition.watch(subscription.watch_id)
     async with translated_errors():
         pipe = ledger.redis.pipeline(transaction=False)
-        pipe.hget(kept, "b")
-        pipe.llen(events_key)
-        body, events_written = await pipe.execute()
-    if body is None:
+        pipe.hmget(kept, *BODY)
+        pipe.hget(call, "e")
+        pieces, written = await pipe.execute()
+    body, events_written = body_of(pieces), int(written or 0)
+    if not body:
         return Changed.NOT_THERE
     new_body = changed_body(body, change, events_written)
     url, events = url_and_events(new_body)
-    names = [
-        partition.outbox,
-        kept,
-        partition.watch(subscription.watch_id),
-        events_key,
-        partition.subscriptions(subscription.watch_id),
-    ]
+    names = [partition.outbox, kept, call, partition.registrations(subscription.watch_id)]
     arguments = [
         partition.prefix,
         subscription.id,

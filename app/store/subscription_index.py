@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.domain import ids
 from app.store.connection import Ledger, translated_errors
-from app.store.keys import Partition
+from app.store.keys import Partition, sort_key, subscriptions_of_call
 
 
 class SubscriptionIndex:
@@ -36,13 +36,8 @@ class SubscriptionIndex:
     async def of_call(self, partition: Partition, tenant_id: str, call_sid: str) -> list[str]:
         """Return the ids of a tenant's subscriptions of a call, in the order in which they were made."""
         async with translated_errors():
-            found = await self._ledger.redis.lrange(partition.call(tenant_id, call_sid), 0, -1)
-        return [one.decode() for one in found]
-
-
-def sort_key(subscription_id: str) -> str:
-    """Return what subscriptions of all partitions sort by: their id without its partition."""
-    return subscription_id[6:]
+            found = await self._ledger.redis.get(partition.call(tenant_id, call_sid))
+        return subscriptions_of_call(partition, found)
 
 
 def _newest_first(subscription_ids: Sequence[str]) -> list[str]:

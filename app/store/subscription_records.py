@@ -1,6 +1,6 @@
 """Subscriptions as they are handed to the ledger and come out of it, and the body in which they are kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,7 +14,12 @@ from app.store.vault import Vault
 _OWN_SECRET = "subscription-secret"  # noqa: S105 -- the purpose of a ciphertext, no secret
 _HEADERS = "subscription-headers"
 # The places of a body's fields; one written before metadata could be changed ends with the headers.
-_URL, _EVENTS, _METADATA, _CREATED, _UPDATED, _SECRET, _SEALED_HEADERS, _FORMER = range(8)
+_URL, _EVENTS, _METADATA, _CREATED, _SECRET, _SEALED_HEADERS, _FORMER = range(7)
+# The fields in which a body stands in pieces of 64 bytes, as the scripts write them; the last takes what is left.
+BODY = ("b", "b1", "b2", "b3", "b4", "b5", "b6", "b7")
+_PIECE = 64
+# What `SubscriptionBodies.subscription` reads.
+FIELDS = ("w", "t", "st", "c", "u", *BODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class SubscriptionBodies:
         headers = self._vault.seal(codec.pack([dict(new.headers)]).decode("latin-1"), _HEADERS) if new.headers else None
         return codec.pack(
             [
-                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, now_ms, secret, headers,
+                new.callback_url, list(new.events.names), dict(new.metadata), now_ms, secret, headers,
             ],
         )  # fmt: skip
 
@@ -117,7 +122,7 @@ class SubscriptionBodies:
             secret=self._vault.open(secret, _OWN_SECRET) if secret else None,
             headers=codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {},
             created_at=fields[_CREATED] / 1000,
-            updated_at=fields[_UPDATED] / 1000,
+            updated_at=fields[_CREATED] / 1000,
         )
 
     def reseal(self, body: bytes) -> bytes:
@@ -131,9 +136,9 @@ class SubscriptionBodies:
     def subscription(
         self, subscription_id: str, row: Sequence[bytes], call: CallNames, final: bytes | None
     ) -> Subscription:
-        """Read a subscription whose `row` is its fields w, t, st, b, c and u; `final` is its call's final type."""
-        watch_id, tenant_id, status_text, body, cursor, updated_ms = row
-        destination = self.open(body)
+        """Read a subscription whose `row` is its `FIELDS`; `final` is its call's final type."""
+        watch_id, tenant_id, status_text, cursor, updated_ms, *pieces = row
+        destination = self.open(body_of(pieces))
         if updated_ms:
             destination = replace(destination, updated_at=int(updated_ms) / 1000)
         status = SubscriptionStatus(status_text.decode())
@@ -149,6 +154,17 @@ class SubscriptionBodies:
             call,
             destination,
         )
+
+
+def body_of(pieces: Iterable[bytes | None]) -> bytes:
+    """Put a body together from what stands in the fields `BODY`."""
+    return b"".join([piece for piece in pieces if piece])
+
+
+def cut(body: bytes, count: int) -> list[bytes]:
+    """Cut a body into so many pieces as the scripts do: the last takes what is left, and some may be empty."""
+    starts = range(0, count * _PIECE, _PIECE)
+    return [body[at : at + _PIECE] for at in starts[:-1]] + [body[starts[-1] :]]
 
 
 def changed_body(body: bytes, change: SubscriptionChange, events_written: int) -> bytes:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from app.domain import ids
 from app.domain.subscription import SubscriptionStatus
-from app.store import codec
 from app.store.connection import Ledger, translated_errors
-from app.store.keys import Partition, all_partitions, partition_number
+from app.store.keys import Partition, all_partitions, partition_number, sort_key
 from app.store.subscription_changes import Changed, change_subscription
-from app.store.subscription_index import SubscriptionIndex, sort_key
+from app.store.subscription_index import SubscriptionIndex
 from app.store.subscription_records import (
+    FIELDS,
     Destination,
     NewSubscription,
     PlacedSubscription,
@@ -19,6 +19,7 @@ from app.store.subscription_records import (
     SubscriptionChange,
 )
 from app.store.vault import Vault
+from app.store.watches import NAME_COMMANDS, CallPlace, names_in, queue_names
 
 # What whoever works with subscriptions needs is found here, wherever it is written.
 __all__ = [
@@ -138,7 +139,7 @@ class SubscriptionStore:
             partition.outbox,
             partition.subscription(subscription.id),
             partition.watch(subscription.watch_id),
-            partition.subscriptions(subscription.watch_id),
+            partition.registrations(subscription.watch_id),
             partition.log(subscription.id),
         ]
         arguments = [
@@ -169,12 +170,16 @@ class SubscriptionStore:
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
             for one in subscription_ids:
-                pipe.hmget(partition.subscription(one), "w", "t", "st", "b", "c", "u")
+                pipe.hmget(partition.subscription(one), *FIELDS)
             rows = await pipe.execute()
             for watch_id, *_ in rows:
-                pipe.hmget(partition.watch((watch_id or b"").decode()), "k", "f")
-            calls = await pipe.execute()
-        return [
-            self._bodies.subscription(one, row, codec.unpack_names(key), final) if row[0] and key else None
-            for one, row, (key, final) in zip(subscription_ids, rows, calls, strict=True)
-        ]
+                place = CallPlace(partition, (watch_id or b"").decode())
+                pipe.hget(partition.watch(place.watch_id), "f")
+                queue_names(pipe, place)
+            answers = await pipe.execute()
+        found: list[Subscription | None] = []
+        for at, (one, row) in enumerate(zip(subscription_ids, rows, strict=True)):
+            final, *named = answers[at * (NAME_COMMANDS + 1) : (at + 1) * (NAME_COMMANDS + 1)]
+            names = names_in(named)
+            found.append(self._bodies.subscription(one, row, names, final) if row[0] and names else None)
+        return found

@@ -29,6 +29,11 @@ class Vault:
         self._ciphers = {name: AESGCM(key) for name, key in zip(names, raw, strict=True)}
         self._current = names[0]
 
+    @property
+    def key_name(self) -> str:
+        """The name of the first key, which tells nothing of it."""
+        return self._current.hex()
+
     def seal(self, text: str, purpose: str) -> bytes:
         """Encrypt under the first key."""
         nonce = os.urandom(_NONCE_BYTES)

@@ -64,6 +64,8 @@ _FRACTIONS = {Promise.NOTHING: 0.0, Promise.TURN: 0.25, Promise.MOMENT: 0.5}
 _PROMISES = {fraction: promise for promise, fraction in _FRACTIONS.items()}
 # How many commands of a pipeline read one call.
 READ_COMMANDS = 3
+# How many read its names alone.
+NAME_COMMANDS = 2
 
 
 class CallPlace(NamedTuple):
@@ -110,7 +112,7 @@ class EventPage:
 class WatchStore:
     def __init__(self, ledger: Ledger, vault: Vault, retention_seconds: float) -> None:
         self._ledger = ledger
-        self._vault = vault
+        self._lines = codec.Lines(vault)
         self._retention_ms = round(retention_seconds * 1000)
 
     async def count_due(self, partitions: Sequence[Partition], horizon_seconds: float) -> list[int]:
@@ -127,16 +129,19 @@ class WatchStore:
     ) -> list[ClaimedPoll]:
         """Lease up to `limit` watches that fall due within the horizon; see claim_polls.lua."""
         arguments = [partition.prefix, round(horizon_seconds * 1000), round(lease_seconds * 1000), limit]
-        now_ms, *rows = await self._ledger.run("claim_polls", [partition.due], arguments)
+        now_ms, found, rows = await self._ledger.run("claim_polls", [partition.due], arguments)
         self._ledger.clock.set(now_ms)
-        return [claim for row in rows if (claim := codec.readable(self._claimed, row))]
+        lines = [tuple(line) for line in found]
 
-    def _claimed(self, row: Sequence[bytes]) -> ClaimedPoll:
-        watch_id, due, version, key, state, polled_ms = row
-        watch = codec.unpack_watch(key, state, self._vault)
-        due_ms = float(due)
-        promise = _PROMISES.get(due_ms % 1, Promise.NOTHING)
-        return ClaimedPoll(watch_id.decode(), due_ms / 1000, int(version), watch, int(polled_ms or 0) / 1000, promise)
+        def claimed(row: Sequence[Any]) -> ClaimedPoll:
+            watch_id, due, version, polled_ms, line, *packed = row
+            watch = self._lines.unpack_watch(codec.PackedWatch(lines[line - 1], *packed))
+            due_ms = float(due)
+            promise = _PROMISES.get(due_ms % 1, Promise.NOTHING)
+            polled_at = int(polled_ms or 0) / 1000
+            return ClaimedPoll(watch_id.decode(), due_ms / 1000, int(version), watch, polled_at, promise)
+
+        return [claim for row in rows if (claim := codec.readable(claimed, row))]
 
     async def commit(self, partition: Partition, steps: Sequence[PolledStep]) -> list[Recorded]:
         """Record polls, each wholly or not at all; see commit_polls.lua."""
@@ -150,6 +155,8 @@ class WatchStore:
     def _commit_arguments(self, polled: PolledStep) -> list[object]:
         claimed, step = polled.claimed, polled.step
         changed = step.watch != claimed.watch
+        told, before = step.watch.snapshot, claimed.watch.snapshot
+        retold = (told.created_at, told.client_env) != (before.created_at, before.client_env)
         match step.following:
             case PollAgain(at):
                 next_ms, final_type = round(at * 1000), ""
@@ -162,6 +169,7 @@ class WatchStore:
             round(polled.polled_at * 1000),
             next_ms,
             codec.pack_state(step.watch) if changed else "",
+            codec.pack_told(told) if retold else "",
             final_type,
             len(step.events),
             *events,
@@ -196,20 +204,21 @@ class WatchStore:
     def queue_read(pipe: Any, place: CallPlace) -> None:
         """Add the `READ_COMMANDS` commands that read a call to a pipeline; `kept` reads their answers."""
         partition, watch_id = place
-        pipe.hmget(partition.watch(watch_id), "k", "s", "p", "n")
-        pipe.lrange(partition.events(watch_id), 0, -1)
+        pipe.hgetall(partition.watch(watch_id))
+        pipe.hvals(partition.line(watch_id))
         pipe.zscore(partition.due, watch_id)
 
     def kept(self, answers: Sequence[Any]) -> KeptCall | None:
         """Return the call that the answers to `queue_read` tell of."""
-        (key, state, polled, polls), events, due = answers
-        if key is None:
+        fields, line, due = answers
+        if not fields or not line:
             return None
+        packed = codec.PackedWatch(tuple(line), fields[b"i"], *map(fields.get, (b"s", b"x", b"g")))
         return KeptCall(
-            codec.unpack_watch(key, state, self._vault),
-            tuple(codec.unpack_event(event) for event in events),
-            int(polls or 0),
-            int(polled or 0) / 1000,
+            self._lines.unpack_watch(packed),
+            codec.events_of(fields),
+            int(fields[b"v"]),
+            int(fields.get(b"p", 0)) / 1000,
             (due or 0) / 1000,
         )
 
@@ -218,23 +227,34 @@ class WatchStore:
         partition, watch_id = place
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
-            pipe.hget(partition.watch(watch_id), "k")
             # One more than is shown tells whether anything follows.
-            pipe.lrange(partition.events(watch_id), behind, behind + limit)
-            key, found = await pipe.execute()
-        if key is None:
+            pipe.hmget(partition.watch(watch_id), "i", *range(behind + 1, behind + limit + 2))
+            pipe.hvals(partition.line(watch_id))
+            (call, *found), line = await pipe.execute()
+        if call is None or not line:
             return None
-        events = tuple(codec.unpack_event(event) for event in found[:limit])
-        return EventPage(codec.unpack_names(key), behind + 1, events, more=len(found) > limit)
+        events = tuple(codec.unpack_event(event) for event in found[:limit] if event is not None)
+        return EventPage(codec.unpack_names(line, call), behind + 1, events, more=found[limit] is not None)
 
     async def names_of(self, places: Sequence[CallPlace]) -> list[CallNames | None]:
         """Return the names of calls, None for those whose retention is over."""
         async with translated_errors():
             pipe = self._ledger.redis.pipeline(transaction=False)
-            for partition, watch_id in places:
-                pipe.hget(partition.watch(watch_id), "k")
+            for place in places:
+                queue_names(pipe, place)
             found = await pipe.execute()
-        return [codec.unpack_names(key) if key else None for key in found]
+        return [names_in(found[at : at + NAME_COMMANDS]) for at in range(0, len(found), NAME_COMMANDS)]
+
+
+def queue_names(pipe: Any, place: CallPlace) -> None:
+    """Add the `NAME_COMMANDS` commands that read a call's names to a pipeline; `names_in` reads their answers."""
+    pipe.hget(place.partition.watch(place.watch_id), "i")
+    pipe.hvals(place.partition.line(place.watch_id))
+
+
+def names_in(answers: Sequence[Any]) -> CallNames | None:
+    call, line = answers
+    return codec.unpack_names(line, call) if call and line else None
 
 
 async def count_within(ledger: Ledger, names: Sequence[str], horizon_seconds: float) -> list[int]:

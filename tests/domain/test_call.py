@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.call import LOST, MAX_STATUS_LENGTH, PHASES, RANKS, TERMINAL, CallKey, Phase, status_name
+from app.domain.call import LINE_LENGTH, LOST, MAX_STATUS_LENGTH, PHASES, RANKS, TERMINAL, CallKey, Phase, status_name
 from app.domain.subscription import event_filter
 from tests.builders import CONNECTOR, make_key, make_transition, make_watch
 from tests.domain.strategies import RULE, SPELLINGS
@@ -91,7 +91,8 @@ def test_parts_of_a_key_never_run_into_each_other(one: tuple[str, ...], other: t
 
 def test_the_watch_id_is_stable_and_tells_nothing_of_the_connector() -> None:
     """The id names keys in the store: another value would orphan every watch of an installation."""
-    assert make_key().watch_id == "pasvoqFL0vVDSu67MQo7lhd8"
+    assert make_key().watch_id == "lPjIAXXKO8LKpasvoqFL0vVD"
+    assert make_key(call_sid="OUT-another").watch_id[:LINE_LENGTH] == make_key().watch_id[:LINE_LENGTH]
     assert re.fullmatch(r"[A-Za-z0-9_-]{24}", make_key(connector_id="\N{SNOWMAN}").watch_id)
 
 

@@ -1,6 +1,7 @@
 """What tests do to Redis behind the store's back."""
 
 from app.resources import Resources
+from app.store.subscription_records import BODY, body_of
 from tests.builders import make_key
 
 
@@ -8,8 +9,26 @@ async def delete_call(resources: Resources, call_sid: str) -> None:
     """Do to the default account's call what Redis does when its retention is over."""
     partition = resources.subscriptions.partition_of_call(call_sid)
     watch_id = make_key(call_sid=call_sid).watch_id
-    names = [partition.watch(watch_id), partition.events(watch_id), partition.subscriptions(watch_id)]
+    names = [partition.watch(watch_id), partition.registrations(watch_id)]
     assert await resources.ledger.redis.delete(*names) == len(names)
+
+
+async def log_of(resources: Resources, subscription_id: str) -> list[bytes]:
+    """Return the attempts of a subscription as they are written, oldest first, wherever they stand."""
+    partition, redis = resources.subscriptions.partition_of(subscription_id), resources.ledger.redis
+    assert partition is not None
+    fields = await redis.hgetall(partition.subscription(subscription_id))
+    own = [fields[b"l%d" % place] for place in range(1, int(fields.get(b"l", 0)) + 1)]
+    moved: list[bytes] = await redis.lrange(partition.log(subscription_id), 0, -1)
+    assert not own or not moved
+    return own + moved
+
+
+async def body(resources: Resources, subscription_id: str) -> bytes:
+    """Return a subscription's body as it is written."""
+    partition = resources.subscriptions.partition_of(subscription_id)
+    assert partition is not None
+    return body_of(await resources.ledger.redis.hmget(partition.subscription(subscription_id), *BODY))
 
 
 async def lifetimes(resources: Resources) -> dict[str, int]:

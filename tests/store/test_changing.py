@@ -7,14 +7,14 @@ import pytest
 from app.domain.subscription import SubscriptionStatus, event_filter, registration_digest
 from app.resources import Resources
 from app.store import codec
-from app.store.subscription_records import SubscriptionBodies, changed_body
+from app.store.subscription_records import BODY, SubscriptionBodies, changed_body, cut
 from app.store.subscriptions import Changed, SubscriptionChange
 from app.store.vault import Vault
 from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
 from tests.conftest import ENCRYPTION_KEY
 from tests.store.changing import FAR_SECONDS, change, settled, waiting, with_a_lane
-from tests.store.keys import delete_call, lifetimes
+from tests.store.keys import body, delete_call, lifetimes
 from tests.store.making import TENANT, URL, claim, claim_one, read, register, settle, subscribed
 from tests.store.polling import claim_polls, poll
 
@@ -119,12 +119,12 @@ async def test_metadata_never_changes_under_an_event_written_at_the_same_time(re
 async def test_a_change_that_an_event_has_overtaken_is_not_written(resources: Resources) -> None:
     one = await register(resources, metadata={"stage": "0"})
     partition, key = one.partition, one.partition.subscription(one.id)
-    body = await resources.ledger.redis.hget(key, "b")
-    too_early = changed_body(body, SubscriptionChange(metadata={"stage": "1"}), 0)
+    before = await body(resources, one.id)
+    too_early = changed_body(before, SubscriptionChange(metadata={"stage": "1"}), 0)
     await poll(resources, partition, LIFE[:1])
 
-    names = [partition.outbox, key, partition.watch(WATCH), partition.events(WATCH), partition.subscriptions(WATCH)]
-    arguments = [partition.prefix, one.id, body, too_early, 0, registration_digest(TENANT, URL), "*", ""]
+    names = [partition.outbox, key, partition.watch(WATCH), partition.registrations(WATCH)]
+    arguments = [partition.prefix, one.id, before, too_early, 0, registration_digest(TENANT, URL), "*", ""]
 
     assert await resources.ledger.run("change_subscription", names, arguments) == Changed.STALE
     assert (await read(resources, one.id)).destination.metadata_at(1) == {"stage": "0"}
@@ -141,7 +141,7 @@ async def test_of_urls_that_meet_one_is_registered(resources: Resources) -> None
     destination = (await read(resources, one.id)).destination
     assert destination.callback_url == f"{URL}/{destination.metadata['n']}"
     digest = registration_digest(TENANT, destination.callback_url)
-    registered = await resources.ledger.redis.hgetall(one.partition.subscriptions(WATCH))
+    registered = await resources.ledger.redis.hgetall(one.partition.registrations(WATCH))
     assert registered == {digest.encode(): f"{one.id} *".encode()}
 
 
@@ -169,7 +169,7 @@ async def test_one_that_has_moved_can_be_ended_under_its_new_url(resources: Reso
 
     assert await resources.subscriptions.end(await read(resources, one.id), SubscriptionStatus.CANCELLED)
 
-    assert not await resources.ledger.redis.exists(one.partition.subscriptions(WATCH))
+    assert not await resources.ledger.redis.exists(one.partition.registrations(WATCH))
     assert await claim_polls(resources, one.partition) == []
 
 
@@ -186,16 +186,16 @@ async def test_a_change_leaves_every_lifetime_as_it_is(resources: Resources) -> 
 
 async def test_a_registration_that_had_expired_comes_back_with_a_lifetime(resources: Resources) -> None:
     one = await subscribed(resources, 5)
-    await resources.ledger.redis.delete(one.partition.subscriptions(WATCH))
+    await resources.ledger.redis.delete(one.partition.registrations(WATCH))
 
     await change(resources, one, callback_url=f"{URL}/new")
 
-    assert await resources.ledger.redis.pttl(one.partition.subscriptions(WATCH)) > 0
+    assert await resources.ledger.redis.pttl(one.partition.registrations(WATCH)) > 0
 
 
 async def test_a_registration_that_has_passed_to_another_is_left_to_it(resources: Resources) -> None:
     one = await subscribed(resources, 5)
-    await resources.ledger.redis.delete(one.partition.subscriptions(WATCH))
+    await resources.ledger.redis.delete(one.partition.registrations(WATCH))
     other = await register(resources)
     assert other.created
 
@@ -254,19 +254,20 @@ async def test_one_whose_keys_have_expired_does_not_come_back(resources: Resourc
 async def test_what_a_newer_version_has_added_to_a_body_survives(resources: Resources) -> None:
     one = await register(resources, metadata={"deal": "1"})
     key = one.partition.subscription(one.id)
-    fields = codec.unpack(await resources.ledger.redis.hget(key, "b"))
-    await resources.ledger.redis.hset(key, "b", codec.pack([*fields, [[1, {"deal": "0"}]], "newer"]))
+    fields = codec.unpack(await body(resources, one.id))
+    newer = cut(codec.pack([*fields, [[1, {"deal": "0"}]], "newer"]), len(BODY))
+    await resources.ledger.redis.hset(key, mapping=dict(zip(BODY, newer, strict=True)))
 
     await poll(resources, one.partition, LIFE[:2])
     assert await change(resources, one, metadata={"deal": "2"}) is Changed.DONE
 
-    after = codec.unpack(await resources.ledger.redis.hget(key, "b"))
+    after = codec.unpack(await body(resources, one.id))
     assert after == [*fields[:2], {"deal": "2"}, *fields[3:], [[1, {"deal": "0"}], [2, {"deal": "1"}]], "newer"]
 
 
 def test_a_body_that_is_not_changed_is_the_same_bytes() -> None:
-    body = codec.pack([URL, ["final"], {"deal": "ü"}, 1, 2, b"\x01sealed", None])
+    written = codec.pack([URL, ["final"], {"deal": "ü"}, 1, b"\x01sealed", None])
 
-    assert changed_body(body, SubscriptionChange(), 7) == body
-    assert changed_body(body, SubscriptionChange(URL, event_filter(["final"]), {"deal": "ü"}), 7) == body
-    assert SubscriptionBodies(Vault([ENCRYPTION_KEY])).open(codec.pack([URL, [], {}, 1, 2, None, None])).headers == {}
+    assert changed_body(written, SubscriptionChange(), 7) == written
+    assert changed_body(written, SubscriptionChange(URL, event_filter(["final"]), {"deal": "ü"}), 7) == written
+    assert SubscriptionBodies(Vault([ENCRYPTION_KEY])).open(codec.pack([URL, [], {}, 1, None, None])).headers == {}

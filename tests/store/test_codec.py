@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from app.domain.event import CallNames
 from app.domain.snapshot import Ahead, Snapshot
-from app.domain.watch import Trouble, Watch
+from app.domain.watch import Trouble, Watch, new_watch
 from app.store import codec
-from app.store.codec import UnknownLayout
+from app.store.codec import Lines, PackedWatch, UnknownLayout
 from app.store.vault import Vault
 from tests.builders import CONNECTOR, make_event, make_key, make_snapshot, make_watch
 
@@ -45,14 +45,18 @@ _events = st.builds(
 )
 
 
-def packed_key(watch: Watch) -> bytes:
-    return codec.KeyWriter(VAULT).pack(watch.key, watch.registered_at)
+LINES = Lines(VAULT)
+
+
+def packed(watch: Watch) -> PackedWatch:
+    line, call = LINES.pack(watch.key), codec.pack_call(watch.key, watch.registered_at)
+    return PackedWatch((line,), call, codec.pack_state(watch), codec.pack_told(watch.snapshot), None)
 
 
 @given(_watches)
 def test_a_watch_comes_back_as_it_was(watch: object) -> None:
     assert isinstance(watch, type(make_watch()))
-    assert codec.unpack_watch(packed_key(watch), codec.pack_state(watch), VAULT) == watch
+    assert LINES.unpack_watch(packed(watch)) == watch
 
 
 @given(_events)
@@ -64,17 +68,29 @@ def test_an_event_comes_back_as_it_was(event: object) -> None:
 def test_a_calls_names_are_read_without_any_key() -> None:
     key = make_key()
 
-    packed = packed_key(make_watch(key=key))
+    written = packed(make_watch(key=key))
 
-    assert codec.unpack_names(packed) == CallNames.of(key)
-    assert CONNECTOR.encode() not in packed
+    assert codec.unpack_names(written.line, written.call) == CallNames.of(key)
+    assert CONNECTOR.encode() not in b"".join(written.line)
+
+
+def test_a_call_that_was_never_polled_is_what_was_registered() -> None:
+    watch = make_watch()
+    new = packed(watch)._replace(state=None, told=None)
+
+    assert LINES.unpack_watch(new) == new_watch(watch.key, watch.registered_at)
+    again = LINES.unpack_watch(new._replace(again_ms=b"1710500000250"))
+    assert (again.registered_at, again.phase_since) == (1710500000.25, watch.registered_at)
 
 
 def test_what_a_newer_version_appended_is_passed_over() -> None:
     watch = make_watch(snapshot=make_snapshot())
-    key, state = (codec.pack([*codec.unpack(part), "news"]) for part in (packed_key(watch), codec.pack_state(watch)))
+    old = packed(watch)
+    line, call, state, told = (
+        codec.pack([*codec.unpack(part or b""), "news"]) for part in (old.line[0], old.call, old.state, old.told)
+    )
 
-    assert codec.unpack_watch(key, state, VAULT) == watch
+    assert LINES.unpack_watch(PackedWatch((line,), call, state, told, None)) == watch
     assert codec.unpack_event(codec.pack([*codec.unpack(codec.pack_event(make_event())), 7])) == make_event()
 
 
@@ -94,6 +110,6 @@ def test_only_our_own_errors_are_borne_when_a_row_is_read(caplog: pytest.LogCapt
 def test_times_are_kept_to_the_millisecond() -> None:
     watch = make_watch(registered_at=1710496800.1234)
 
-    read = codec.unpack_watch(packed_key(watch), codec.pack_state(watch), VAULT)
+    read = LINES.unpack_watch(packed(watch))
 
     assert read == replace(watch, registered_at=1710496800.123, phase_since=1710496800.123)

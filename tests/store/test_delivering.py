@@ -8,6 +8,7 @@ from app.resources import Resources
 from app.store.deliveries import LoggedAttempt, Settlement
 from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
+from tests.store.keys import log_of
 from tests.store.making import (
     TENANT,
     URL,
@@ -155,7 +156,7 @@ async def test_a_late_record_changes_nothing_but_the_log(resources: Resources) -
     kept = await read(resources, one.id)
     assert kept.cursor == 1
     assert await resources.ledger.redis.zrange(one.partition.outbox, 0, -1) == [one.id.encode()]
-    assert await resources.ledger.redis.llen(one.partition.log(one.id)) == 4
+    assert len(await log_of(resources, one.id)) == 4
 
 
 async def test_a_late_failure_does_not_count_twice(resources: Resources) -> None:
@@ -205,7 +206,7 @@ async def test_an_unreadable_record_harms_nobody_else(resources: Resources) -> N
     assert partition is not None
     await poll(resources, partition, LIFE[:2])
     broken = await read(resources, bad_event)
-    await resources.ledger.redis.lset(partition.events(broken.watch_id), 0, b"\x09of a newer Ringback")
+    await resources.ledger.redis.hset(partition.watch(broken.watch_id), "1", b"\x09of a newer Ringback")
     await resources.ledger.redis.hset(partition.subscription(bad_body), "b", b"\x09of a newer Ringback")
 
     claims = await claim(resources, partition)

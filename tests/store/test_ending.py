@@ -11,6 +11,7 @@ from app.store.deliveries import Settlement
 from app.store.registrations import Registration
 from app.store.watches import Recorded
 from tests.builders import LIFE, make_key
+from tests.store.keys import log_of
 from tests.store.making import URL, attempt, claim, claim_one, failed, passed, read, register, settle
 from tests.store.polling import answered, claim_polls, poll, step_after
 
@@ -154,9 +155,7 @@ async def test_the_attempt_that_ended_it_is_kept(resources: Resources) -> None:
 
     await resources.subscriptions.end(await read(resources, one.id), SubscriptionStatus.DISABLED, logged)
 
-    log = one.partition.log(one.id)
-    assert await resources.ledger.redis.lrange(log, 0, -1) == [logged]
-    assert await resources.ledger.redis.pttl(log) > 0
+    assert await log_of(resources, one.id) == [logged]
 
 
 async def test_a_completed_one_can_be_cancelled_and_the_call_stays_ended(resources: Resources) -> None:

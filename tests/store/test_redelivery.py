@@ -183,7 +183,7 @@ async def test_sending_again_keeps_what_it_needs(resources: Resources) -> None:
     await give_up(resources, one.id)
     await arrive(resources, one.id, 4)
     partition = one.partition
-    needed = [partition.subscription(one.id), partition.log(one.id), partition.events(WATCH), partition.watch(WATCH)]
+    needed = [partition.subscription(one.id), partition.watch(WATCH), partition.line(WATCH)]
     for again in (_retry, _replay):
         for name in needed:
             await resources.ledger.redis.pexpire(name, 60_000)

@@ -7,7 +7,7 @@ import pytest
 from app.resources import Resources
 from app.store.connection import ScriptCall, StoreUnavailable
 
-SWAPPED = ("swap_field", ["hash"], ["field", "before", "after"])
+SWAPPED = ("swap_fields", ["hash"], ["field", "before", "after"])
 
 
 async def forget(resources: Resources) -> None:
@@ -23,7 +23,7 @@ async def test_a_script_that_redis_has_forgotten_runs_all_the_same(resources: Re
 
 async def test_so_does_each_of_several(resources: Resources) -> None:
     await forget(resources)
-    back = ScriptCall("swap_field", ["hash"], ["field", "after", "before"])
+    back = ScriptCall("swap_fields", ["hash"], ["field", "after", "before"])
     assert all(await resources.ledger.run_each([ScriptCall(*SWAPPED), back, ScriptCall(*SWAPPED)]))
     assert await resources.ledger.redis.hget("hash", "field") == b"after"
 
@@ -37,7 +37,7 @@ async def test_so_do_those_of_one_moment(resources: Resources) -> None:
 async def test_one_that_fails_harms_no_other_of_its_moment(resources: Resources) -> None:
     await forget(resources)
     await resources.ledger.redis.set("text", "no hash")
-    failing = asyncio.create_task(resources.ledger.run_soon("swap_field", ["text"], ["field", "before", "after"]))
+    failing = asyncio.create_task(resources.ledger.run_soon("swap_fields", ["text"], ["field", "before", "after"]))
     assert await resources.ledger.run_soon(*SWAPPED) == 1
     with pytest.raises(StoreUnavailable):
         await failing
@@ -46,4 +46,4 @@ async def test_one_that_fails_harms_no_other_of_its_moment(resources: Resources)
 async def test_one_of_several_that_fails_is_told_of(resources: Resources) -> None:
     await resources.ledger.redis.set("text", "no hash")
     with pytest.raises(StoreUnavailable):
-        await resources.ledger.run_each([ScriptCall("swap_field", ["text"], ["field", "before", "after"])])
+        await resources.ledger.run_each([ScriptCall("swap_fields", ["text"], ["field", "before", "after"])])

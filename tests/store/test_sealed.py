@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.domain.call import LINE_LENGTH
 from app.domain.errors import UndecryptableSecret
 from app.domain.signing import secret_from_bytes
 from app.resources import Resources, open_resources
@@ -21,6 +22,8 @@ from tests.store.polling import EVERYTHING, claim_polls
 NEW_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 OWN_SECRET = secret_from_bytes(b"the-subscriptions-own-secret-32b")
 HEADERS = {"authorization": "Bearer of-the-receiver"}
+# The first three calls of `fill` live in so many partitions, and each keeps the line that they share.
+LINES = 2
 
 
 @pytest.fixture
@@ -78,8 +81,9 @@ async def test_afterwards_the_new_key_alone_opens_everything(rotated: Resources,
 
     done = await rotated.service.reencryption.reencrypt()
 
-    # Of each tenant its connector and its secrets, the watch, and two subscriptions, one without anything sealed.
-    assert done == Reencrypted(renewed=3 * 4, unchanged=3, unreadable=())
+    # Of each tenant its connector and its secrets, and two subscriptions, one without anything sealed; of each
+    # partition with calls the line that they share.
+    assert done == Reencrypted(renewed=3 * 3 + LINES, unchanged=3, unreadable=())
     await open_everything(alone, 3)
 
 
@@ -88,7 +92,7 @@ async def test_a_second_time_nothing_is_left_to_do_and_nothing_is_written(rotate
     redis = rotated.ledger.redis
     before = {name: await redis.dump(name) async for name in redis.scan_iter("rb:*")}
 
-    assert await rotated.service.reencryption.reencrypt() == Reencrypted(renewed=0, unchanged=15, unreadable=())
+    assert await rotated.service.reencryption.reencrypt() == Reencrypted(renewed=0, unchanged=12 + LINES, unreadable=())
 
     assert {name: await redis.dump(name) async for name in redis.scan_iter("rb:*")} == before
 
@@ -158,7 +162,7 @@ async def test_a_change_that_comes_between_is_read_again(rotated: Resources, res
 async def test_of_two_at_once_each_thing_is_renewed_by_one(rotated: Resources, make_settings: MakeSettings) -> None:
     first, second = await asyncio.gather(*(rotated.service.reencryption.reencrypt() for _ in range(2)))
 
-    assert first.renewed + second.renewed == 12
+    assert first.renewed + second.renewed == 9 + LINES
     assert first.unreadable == second.unreadable == ()
     await open_everything(make_settings(encryption_keys=NEW_KEY), 3)
 
@@ -177,10 +181,10 @@ async def test_what_no_key_opens_is_named_and_left_as_it_is(
 
     done = await rotated.service.reencryption.reencrypt()
 
-    assert done.renewed == 12
+    assert done.renewed == 9 + LINES
     assert {one.what for one in done.unreadable} == {
         f"secret or headers of subscription {made.id}",
-        f"connector of watch {watch_id}",
+        f"connector of calls {watch_id[:LINE_LENGTH]}",
         f"signing secrets of tenant {mangled}",
     }
     assert await redis.dump(made.partition.subscription(made.id)) == before
@@ -197,3 +201,27 @@ async def test_no_secret_shows_in_a_repr(resources: Resources) -> None:
     secrets = await resources.signing_secrets.of(tenant.id)
     for hidden in (CONNECTOR, OWN_SECRET, *HEADERS.values(), *(one.secret for one in secrets)):
         assert hidden not in shown + repr(secrets)
+
+
+async def test_processes_with_other_keys_do_not_take_each_others_calls(
+    resources: Resources, both_keys: Settings, make_settings: MakeSettings
+) -> None:
+    """While keys are rotated, some have the new one already: what they write of a line stands beside the old."""
+    new_alone = make_settings(encryption_keys=NEW_KEY)
+    async with open_resources(new_alone) as ahead:
+        made = [await register(one, call_sid=f"OUT-{number}") for number, one in ((0, resources), (2, ahead))]
+        [partition] = {one.partition.number: one.partition for one in made}.values()
+
+        for one in (resources, ahead):
+            claims = await claim_polls(one, partition, lease=0)
+            assert [claimed.watch.key.connector_id for claimed in claims] == [CONNECTOR] * 2
+
+        async with open_resources(both_keys) as both:
+            assert (await both.service.reencryption.reencrypt()).renewed == 1
+    await open_both_calls(new_alone)
+
+
+async def open_both_calls(settings: Settings) -> None:
+    async with open_resources(settings) as opened:
+        partition = opened.subscriptions.partition_of_call("OUT-0")
+        assert len(await claim_polls(opened, partition)) == 2

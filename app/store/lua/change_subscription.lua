@@ -1,6 +1,6 @@
 -- Changes a subscription: where to and what it delivers, and whether it is paused. Wholly, or not at all.
 --
--- KEYS  1 outbox  2 sub  3 watch  4 events  5 subs
+-- KEYS  1 outbox  2 subscription  3 watch  4 registrations
 -- ARGV  1 prefix of the partition's keys  2 subscription id  3 body that was read  4 body to store
 --       5 number of events that it was packed for  6 registration digest  7 filter  8 status to store or ''
 --
@@ -17,23 +17,37 @@
 --
 -- Returns 0 (none there any more), 1 (ended before), 2 (URL taken), 3 (stale), 4 (changed, or nothing to change) or
 --         5 (changed, and something is due now)
+local PIECES = {'b', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7'}
+
+-- Writes the body in pieces of 64 bytes, the last of which takes what is left.
+local function write(body)
+  for place, field in ipairs(PIECES) do
+    local piece = string.sub(body, place * 64 - 63, place < #PIECES and place * 64 or -1)
+    if piece == '' then
+      redis.call('HDEL', KEYS[2], field)
+    else
+      redis.call('HSET', KEYS[2], field, piece)
+    end
+  end
+end
+
 local function held_by_another(digest)
-  local id = string.match(redis.call('HGET', KEYS[5], digest) or '', '^[^ ]+')
-  return id and id ~= ARGV[2] and redis.call('EXISTS', ARGV[1] .. 'sub:' .. id) == 1
+  local id = string.match(redis.call('HGET', KEYS[4], digest) or '', '^[^ ]+')
+  return id and id ~= ARGV[2] and redis.call('EXISTS', ARGV[1] .. 's' .. string.sub(id, 7)) == 1
 end
 
 -- Writes the registration, and returns whether its filter is another one than before.
 local function reregister(former)
   local registered = ARGV[2] .. ' ' .. ARGV[7]
-  local refiltered = redis.call('HGET', KEYS[5], former) ~= registered
+  local refiltered = redis.call('HGET', KEYS[4], former) ~= registered
   if not held_by_another(ARGV[6]) then
-    redis.call('HSET', KEYS[5], ARGV[6], registered)
+    redis.call('HSET', KEYS[4], ARGV[6], registered)
   end
   if former ~= ARGV[6] and not held_by_another(former) then
-    redis.call('HDEL', KEYS[5], former)
+    redis.call('HDEL', KEYS[4], former)
   end
-  if redis.call('PTTL', KEYS[5]) < 0 then
-    redis.call('PEXPIRE', KEYS[5], redis.call('PTTL', KEYS[3]))
+  if redis.call('PTTL', KEYS[4]) < 0 then
+    redis.call('PEXPIRE', KEYS[4], redis.call('PTTL', KEYS[3]))
   end
   return refiltered
 end
@@ -49,14 +63,18 @@ local function places(head)
   return found
 end
 
-local fields = redis.call('HMGET', KEYS[2], 'st', 'b', 'd', 'c', 'u')
-local status, body, digest = fields[1], fields[2], fields[3]
-if not status or redis.call('EXISTS', KEYS[3]) == 0 then
+local fields = redis.call('HMGET', KEYS[2], 'st', 'd', 'c', 'u', unpack(PIECES))
+local call = redis.call('HMGET', KEYS[3], 'i', 'e')
+local status, digest, body = fields[1], fields[2], ''
+for place = 5, #fields do
+  body = body .. (fields[place] or '')
+end
+if not status or not call[1] then
   return 0
 elseif status == 'cancelled' or status == 'disabled' then
   return 1
 end
-local written, moved = redis.call('LLEN', KEYS[4]), digest ~= ARGV[6]
+local written, moved = tonumber(call[2] or 0), digest ~= ARGV[6]
 local wanted = ARGV[8] == '' and status or ARGV[8]
 if body ~= ARGV[3] or written ~= tonumber(ARGV[5]) then
   return 3
@@ -68,13 +86,14 @@ end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-redis.call('HSET', KEYS[2], 'b', ARGV[4], 'd', ARGV[6], 'st', wanted, 'u', math.max(now, (fields[5] or 0) + 1))
+redis.call('HSET', KEYS[2], 'd', ARGV[6], 'st', wanted, 'u', math.max(now, (fields[4] or 0) + 1))
+write(ARGV[4])
 local refiltered = reregister(digest)
 if wanted == status and not moved and not refiltered then
   return 4
 end
 local result = 4
-for _, place in ipairs(places(wanted == 'paused' or written > tonumber(fields[4]))) do
+for _, place in ipairs(places(wanted == 'paused' or written > tonumber(fields[3]))) do
   local score = redis.call('ZSCORE', KEYS[1], place)
   local leased = score and tonumber(score) % 1 ~= 0
   if wanted == 'paused' and not leased then

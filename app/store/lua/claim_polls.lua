@@ -5,19 +5,38 @@
 --
 -- The lease runs from the moment when the watch is due. A watch whose keys have expired is forgotten. A due time with
 -- a fraction of a millisecond promises something, which a lease does not.
+-- Lines are returned once, however many watches refer to them, each as it was sealed by one key or several.
 --
--- Returns {Redis time in ms, {watch id, due in ms, version, key, state, last poll in ms or false}, …}
+-- Returns {Redis time in ms, {{line, …}, …}, {{watch id, due in ms, version, last poll in ms or nil, index of its line,
+--          call, state or nil, told or nil, when it was followed anew in ms or nil}, …}}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[4])
-local claimed = {now}
+local claimed, lines, index = {}, {}, {}
+
+local function line_of(watch)
+  local name = string.sub(watch, 1, 12)
+  if not index[name] then
+    local line = redis.call('HVALS', ARGV[1] .. 'line:' .. name)
+    if #line == 0 then
+      return nil
+    end
+    lines[#lines + 1] = line
+    index[name] = #lines
+  end
+  return index[name]
+end
+
 for i = 1, #due, 2 do
-  local fields = redis.call('HMGET', ARGV[1] .. 'watch:' .. due[i], 'v', 'k', 's', 'p')
-  if fields[2] then
+  local fields = redis.call('HMGET', ARGV[1] .. 'w' .. due[i], 'v', 'i', 's', 'x', 'g', 'p')
+  local line = fields[2] and line_of(due[i])
+  if line then
     redis.call('ZADD', KEYS[1], math.floor(math.max(tonumber(due[i + 1]), now)) + ARGV[3], due[i])
-    claimed[#claimed + 1] = {due[i], due[i + 1], fields[1], fields[2], fields[3], fields[4]}
+    claimed[#claimed + 1] = {
+      due[i], due[i + 1], fields[1], fields[6], line, fields[2], fields[3], fields[4], fields[5]
+    }
   else
     redis.call('ZREM', KEYS[1], due[i])
   end
 end
-return claimed
+return {now, lines, claimed}

@@ -3,12 +3,12 @@
 -- KEYS  1 due  2 outbox
 -- ARGV  1 prefix of the partition's keys  2 retention, ms  then for each poll
 --       watch id, version that was claimed, when polled in ms, next due in ms, new state or '' when unchanged,
---       final type or '', number of events n, and n times {event, type}
+--       what was told once or '' when unchanged, final type or '', number of events n, and n times {event, type}
 --
 -- 1. A version other than the one that was claimed: somebody else was faster, nothing is written.
 -- 2. Without a change only the time of the poll, the next due time and the version are written: of two polls of
 --    one call at the same time one counts. A call that is not polled any more notes when it would be due.
--- 3. Else the state and the events are written, and each live subscription that wants one of the events has
+-- 3. Else the state and the events are written, which count on from those there are, and each live subscription that wants one of the events has
 --    something to deliver. One that is already in the outbox keeps its place there, for it may be leased; but a
 --    head that fails slowly is tried at once, so that what is new waits for nothing but a last try of its elder.
 -- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time. Its
@@ -35,7 +35,7 @@ local function wants(filter, types, final)
 end
 
 local function hasten(subscription)
-  local sub = ARGV[1] .. 'sub:' .. subscription
+  local sub = ARGV[1] .. 's' .. string.sub(subscription, 7)
   if redis.call('ZSCORE', KEYS[2], subscription) % 1 ~= 0 then
     if tonumber(redis.call('HGET', sub, 'a') or 0) > 0 then
       redis.call('HSET', sub, 'h', 1)
@@ -45,9 +45,9 @@ local function hasten(subscription)
   end
 end
 
-local function queue(subscriptions, types, final)
+local function queue(registrations, types, final)
   local queued = 1
-  for _, value in ipairs(redis.call('HVALS', subscriptions)) do
+  for _, value in ipairs(redis.call('HVALS', registrations)) do
     local subscription, filter = string.match(value, '^([^ ]+) (.*)$')
     if wants(filter, types, final) then
       if redis.call('ZADD', KEYS[2], 'NX', now, subscription) == 0 then
@@ -59,10 +59,10 @@ local function queue(subscriptions, types, final)
   return queued
 end
 
-local function uncount(subscriptions)
-  for _, value in ipairs(redis.call('HVALS', subscriptions)) do
+local function uncount(registrations)
+  for _, value in ipairs(redis.call('HVALS', registrations)) do
     local subscription = string.match(value, '^[^ ]+')
-    local tenant = redis.call('HGET', ARGV[1] .. 'sub:' .. subscription, 't')
+    local tenant = redis.call('HGET', ARGV[1] .. 's' .. string.sub(subscription, 7), 't')
     if tenant then
       local active, period = ARGV[1] .. 'active:' .. tenant, string.sub(subscription, 7, 10)
       if redis.call('HINCRBY', active, period, -1) <= 0 then
@@ -74,38 +74,51 @@ end
 
 local results, at = {}, 3
 while at <= #ARGV do
-  local id, version, polled, due, state, final, count = unpack(ARGV, at, at + 6)
-  at = at + 7
-  local watch, events = ARGV[1] .. 'watch:' .. id, ARGV[1] .. 'events:' .. id
-  if redis.call('HGET', watch, 'v') ~= version then
+  local id, version, polled, due, state, told, final, count = unpack(ARGV, at, at + 7)
+  at = at + 8
+  local watch, registrations = ARGV[1] .. 'w' .. id, ARGV[1] .. 'r' .. id
+  local before = redis.call('HMGET', watch, 'v', 'e')
+  if before[1] ~= version then
     results[#results + 1] = 0
   else
-    local result, types = 1, {}
-    redis.call('HSET', watch, 'p', polled)
-    redis.call('HINCRBY', watch, 'n', 1)
-    redis.call('HSET', watch, 'v', version + 1)
-    if state ~= '' then
-      redis.call('HSET', watch, 's', state)
+    local result, types, changed = 1, {}, {'p', polled, 'v', version + 1}
+    local function set(field, value)
+      changed[#changed + 1] = field
+      changed[#changed + 1] = value
     end
-    for i = at, at + count * 2 - 1, 2 do
-      redis.call('RPUSH', events, ARGV[i])
-      types[#types + 1] = ARGV[i + 1]
+    if state ~= '' then
+      set('s', state)
+    end
+    if told ~= '' then
+      set('x', told)
+    end
+    if final ~= '' then
+      set('f', final)
+    end
+    local written = tonumber(before[2] or 0)
+    for i = 1, tonumber(count) do
+      set(written + i, ARGV[at + 2 * i - 2])
+      types[i] = ARGV[at + 2 * i - 1]
     end
     if #types > 0 then
-      redis.call('PEXPIRE', events, redis.call('PTTL', watch))
-      result = queue(ARGV[1] .. 'subs:' .. id, types, final)
+      set('e', written + #types)
+      result = queue(registrations, types, final)
+    end
+    local still_due = final == '' and redis.call('ZSCORE', KEYS[1], id)
+    if final == '' and not still_due then
+      set('d', due)
+    end
+    -- A thousand events are more than fit into one call.
+    for from = 1, #changed, 1000 do
+      redis.call('HSET', watch, unpack(changed, from, math.min(from + 999, #changed)))
     end
     if final ~= '' then
       redis.call('ZREM', KEYS[1], id)
-      redis.call('HSET', watch, 'f', final)
-      uncount(ARGV[1] .. 'subs:' .. id)
-      for _, key in ipairs({watch, events, ARGV[1] .. 'subs:' .. id}) do
-        redis.call('PEXPIRE', key, ARGV[2])
-      end
-    elseif redis.call('ZSCORE', KEYS[1], id) then
+      uncount(registrations)
+      redis.call('PEXPIRE', watch, ARGV[2])
+      redis.call('PEXPIRE', registrations, ARGV[2])
+    elseif still_due then
       redis.call('ZADD', KEYS[1], due, id)
-    else
-      redis.call('HSET', watch, 'd', due)
     end
     results[#results + 1] = result
   end

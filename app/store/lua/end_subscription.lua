@@ -1,22 +1,31 @@
 -- Ends a subscription: cancelled by its tenant, or disabled because its receiver answered 410.
 --
--- KEYS  1 due  2 outbox  3 sub  4 watch  5 subs  6 log
+-- KEYS  1 due  2 outbox  3 subscription  4 watch  5 registrations  6 log
 -- ARGV  1 subscription id  2 watch id  3 status to set  4 attempt to log or ''  5 prefix of the partition's keys
 --       6 when it was changed last, as far as the caller knows, or *
 --
--- 1. A subscription that has ended already stays as it is; so does one that has changed since the caller read it,
+-- 1. An attempt is logged as settle_deliveries.lua does, in any case: it was made.
+-- 2. A subscription that has ended already stays as it is; so does one that has changed since the caller read it,
 --    for the receiver that is gone may not be its receiver any more.
--- 2. Its places in the outbox and its claim on new events go. It is not counted as active any more; one whose call
+-- 3. Its places in the outbox and its claim on new events go. It is not counted as active any more; one whose call
 --    has ended, or is not known any more, was not.
--- 3. A call that nobody subscribes to any more is not polled any more; it notes when it would have been due, so
+-- 4. A call that nobody subscribes to any more is not polled any more; it notes when it would have been due, so
 --    that a new registration, which wakes it up, does not hasten its pace.
 --
 -- Returns 1 when it ended now, else 0
-if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[3]) == 1 then
+local fields = redis.call('HMGET', KEYS[3], 'st', 'd', 't', 'u', 'l')
+local count = tonumber(fields[5] or 0)
+if ARGV[4] ~= '' and fields[1] and count >= 0 and #ARGV[4] <= 64 then
+  redis.call('HSET', KEYS[3], 'l' .. (count + 1), ARGV[4], 'l', count + 1)
+elseif ARGV[4] ~= '' and fields[1] then
+  for place = 1, count do
+    redis.call('RPUSH', KEYS[6], redis.call('HGET', KEYS[3], 'l' .. place))
+    redis.call('HDEL', KEYS[3], 'l' .. place)
+  end
+  redis.call('HSET', KEYS[3], 'l', -1)
   redis.call('RPUSH', KEYS[6], ARGV[4])
   redis.call('PEXPIRE', KEYS[6], redis.call('PTTL', KEYS[3]))
 end
-local fields = redis.call('HMGET', KEYS[3], 'st', 'd', 't', 'u')
 if not fields[1] or fields[1] == 'cancelled' or fields[1] == 'disabled' then
   return 0
 end

@@ -2,8 +2,8 @@
 --
 -- KEYS  1 due  2 outbox
 -- ARGV  1 prefix of the partition's keys  2 lifetime of all keys, ms  3 oldest id that can still be alive
---       4 status of a new subscription  then for each subscription
---       watch id, subscription id, registration digest, filter, watch key, watch state, tenant id, body, call SID,
+--       4 status of a new subscription  5 field of a line's, by the key that seals it  then for each subscription
+--       watch id, subscription id, registration digest, filter, line, call, tenant id, body, digest of tenant and SID,
 --       room for one more active subscription 0|1, most subscriptions of the call or ''
 --
 -- 1. The same tenant, call and URL: nothing is written, the one there is returned. One whose own key
@@ -23,20 +23,38 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local lifetime = tonumber(ARGV[2])
+local PIECES = {'b', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7'}
+-- What many share lives on for longer than it must, so that not each of them prolongs it.
+local SLACK = 600000
 
-local function prolong(...)
-  for _, key in ipairs({...}) do
-    if redis.call('PTTL', key) < lifetime then
-      redis.call('PEXPIRE', key, lifetime)
-    end
+local function prolong(key, slack)
+  if redis.call('PTTL', key) < lifetime then
+    redis.call('PEXPIRE', key, lifetime + slack)
   end
+end
+
+-- Returns what to write of a body in pieces of 64 bytes, the last of which takes what is left.
+local function pieces(body)
+  local fields = {}
+  for place = 1, math.min(math.ceil(#body / 64), #PIECES) do
+    fields[place * 2 - 1] = PIECES[place]
+    fields[place * 2] = string.sub(body, place * 64 - 63, place < #PIECES and place * 64 or -1)
+  end
+  return fields
 end
 
 -- Returns the one that is there, if any.
 local function there(subs, digest, final)
   local id = string.match(redis.call('HGET', subs, digest) or '', '^[^ ]+')
-  local kept = id and redis.call('HMGET', ARGV[1] .. 'sub:' .. id, 'st', 'b', 'c', 'u')
-  return kept and kept[1] and {0, id, final, kept[1], kept[2], kept[3], kept[4] or ''}
+  local kept = id and redis.call('HMGET', ARGV[1] .. 's' .. string.sub(id, 7), 'st', 'c', 'u', unpack(PIECES))
+  if not kept or not kept[1] then
+    return nil
+  end
+  local body = ''
+  for place = 4, #kept do
+    body = body .. (kept[place] or '')
+  end
+  return {0, id, final, kept[1], body, kept[2], kept[3] or ''}
 end
 
 local function full(subs, tenant, most)
@@ -45,23 +63,26 @@ local function full(subs, tenant, most)
   end
   local count = 0
   for _, value in ipairs(redis.call('HVALS', subs)) do
-    if redis.call('HGET', ARGV[1] .. 'sub:' .. string.match(value, '^[^ ]+'), 't') == tenant then
+    if redis.call('HGET', ARGV[1] .. 's' .. string.match(value, '^......([^ ]+)'), 't') == tenant then
       count = count + 1
     end
   end
   return count >= most
 end
 
-local function follow(id, watch, key, state)
-  if redis.call('HSETNX', watch, 'k', key) == 1 then
-    redis.call('HSET', watch, 's', state, 'v', 0)
+local function follow(id, watch, call)
+  local new = redis.call('HSETNX', watch, 'i', call) == 1
+  if new then
+    redis.call('HSET', watch, 'v', 0)
   end
   local due = math.max(now, tonumber(redis.call('HGET', watch, 'd') or 0))
   if redis.call('ZADD', KEYS[1], 'NX', due, id) == 0 then
     return 0
   end
-  redis.call('HSET', watch, 'k', key)
-  redis.call('HDEL', watch, 'd')
+  if not new then
+    redis.call('HSET', watch, 'g', now)
+    redis.call('HDEL', watch, 'd')
+  end
   return due == now and 1 or 0
 end
 
@@ -74,12 +95,13 @@ local function count(tenant, id)
       end
     end
   end
-  prolong(active)
+  prolong(active, SLACK)
 end
 
-local function register(watch_id, id, digest, filter, key, state, tenant, body, sid, room, most)
-  local watch, subs = ARGV[1] .. 'watch:' .. watch_id, ARGV[1] .. 'subs:' .. watch_id
-  local final = redis.call('HGET', watch, 'f') or ''
+local function register(watch_id, id, digest, filter, line, call, tenant, body, sid, room, most)
+  local watch, subs = ARGV[1] .. 'w' .. watch_id, ARGV[1] .. 'r' .. watch_id
+  local known = redis.call('HMGET', watch, 'f', 'e')
+  local final = known[1] or ''
   local present = there(subs, digest, final)
   if present then
     return present
@@ -88,26 +110,33 @@ local function register(watch_id, id, digest, filter, key, state, tenant, body, 
   elseif most ~= '' and full(subs, tenant, tonumber(most)) then
     return {3}
   end
-  local poll, deliver = final == '' and follow(watch_id, watch, key, state) or 0, 0
-  local sub, call, of = ARGV[1] .. 'sub:' .. id, ARGV[1] .. 'call:' .. tenant .. ':' .. sid, ARGV[1] .. 'of:' .. tenant
+  local poll, deliver = final == '' and follow(watch_id, watch, call) or 0, 0
+  local short = string.sub(id, 7)
+  local sub, of_call, of = ARGV[1] .. 's' .. short, ARGV[1] .. 'c' .. sid, ARGV[1] .. 'of:' .. tenant
   redis.call('HSET', subs, digest, id .. ' ' .. filter)
-  redis.call('HSET', sub, 'w', watch_id, 't', tenant, 'd', digest, 'st', ARGV[4], 'b', body, 'c', 0, 'a', 0)
-  redis.call('RPUSH', call, id)
+  redis.call('HSET', sub, 'w', watch_id, 't', tenant, 'd', digest, 'st', ARGV[4], 'c', 0, 'a', 0, unpack(pieces(body)))
+  redis.call('APPEND', of_call, short)
   redis.call('ZREMRANGEBYLEX', of, '-', '(' .. ARGV[3])
   redis.call('ZADD', of, 0, id)
-  if redis.call('EXISTS', ARGV[1] .. 'events:' .. watch_id) == 1 then
+  if known[2] then
     deliver = redis.call('ZADD', KEYS[2], 'NX', now, id)
   end
   if final == '' then
     count(tenant, id)
   end
   redis.call('PEXPIRE', sub, lifetime)
-  prolong(watch, ARGV[1] .. 'events:' .. watch_id, subs, call, of)
+  for _, key in ipairs({watch, subs, of_call}) do
+    prolong(key, 0)
+  end
+  local shared = ARGV[1] .. 'line:' .. string.sub(watch_id, 1, 12)
+  redis.call('HSETNX', shared, ARGV[5], line)
+  prolong(shared, SLACK)
+  prolong(of, SLACK)
   return {1, id, final, poll, deliver}
 end
 
 local results = {}
-for at = 5, #ARGV, 11 do
+for at = 6, #ARGV, 11 do
   results[#results + 1] = register(unpack(ARGV, at, at + 10))
 end
 results[#results + 1] = now

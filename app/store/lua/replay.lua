@@ -31,7 +31,8 @@ local function leave_lanes(sub, subscription, first, cursor)
 end
 
 local function replay(subscription, first, expected)
-  local sub = ARGV[1] .. 'sub:' .. subscription
+  local short = string.sub(subscription, 7)
+  local sub = ARGV[1] .. 's' .. short
   local watch, status, at = unpack(redis.call('HMGET', sub, 'w', 'st', 'c'))
   if not watch then
     return 0
@@ -52,7 +53,7 @@ local function replay(subscription, first, expected)
       redis.call('ZADD', KEYS[1], now, subscription)
     end
   end
-  for _, name in ipairs({'sub:' .. subscription, 'log:' .. subscription, 'events:' .. watch, 'watch:' .. watch}) do
+  for _, name in ipairs({'s' .. short, 'l' .. short, 'w' .. watch, 'line:' .. string.sub(watch, 1, 12)}) do
     local lifetime = redis.call('PTTL', ARGV[1] .. name)
     if lifetime >= 0 and lifetime < MARGIN then
       redis.call('PEXPIRE', ARGV[1] .. name, MARGIN)

@@ -52,7 +52,8 @@ end
 local results = {}
 for at = 2, #ARGV, 4 do
   local subscription, sequence, expected, wait = unpack(ARGV, at, at + 3)
-  local sub = ARGV[1] .. 'sub:' .. subscription
+  local short = string.sub(subscription, 7)
+  local sub = ARGV[1] .. 's' .. short
   local watch, status, cursor = unpack(redis.call('HMGET', sub, 'w', 'st', 'c'))
   local result = watch and 2 or 0
   if status == 'active' or status == 'paused' then
@@ -62,7 +63,7 @@ for at = 2, #ARGV, 4 do
     if place and status == 'active' then
       redis.call('ZADD', KEYS[1], now + wait, place)
     end
-    keep({'sub:' .. subscription, 'log:' .. subscription, 'events:' .. watch, 'watch:' .. watch})
+    keep({'s' .. short, 'l' .. short, 'w' .. watch, 'line:' .. string.sub(watch, 1, 12)})
     result = 1
   end
   results[#results + 1] = result

@@ -7,7 +7,8 @@
 --       cursor afterwards, sequence that was passed or 0, lease to go on with in ms, attempt as it is logged or '',
 --       when the subscription was changed last, as it was claimed
 --
--- 1. The attempt is logged in any case: it was made.
+-- 1. The attempt is logged in any case: it was made. It stands with the subscription, until it is a long one or they
+--    are many: then all of them are a list from now on (keys.py says why).
 -- 2. Another cursor or other failures than were claimed: somebody else was faster, nothing more is written. If that
 --    was a replay, which waited for the attempt to end, it is due now.
 -- 3. done (delivered or not wanted) and fail (given up, and kept as such) move the cursor or end the delivery that
@@ -26,6 +27,7 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local MARGIN = 3600000
+local MOST_INLINE, LONGEST_INLINE = 16, 64
 
 local function prolong(keys, until_ms)
   for _, key in ipairs(keys) do
@@ -39,6 +41,23 @@ end
 -- A lease is told from a wait by its fraction.
 local function leased(lease)
   return string.format('%.1f', now + lease - 0.5)
+end
+
+local function log_attempt(sub, log, count, attempt)
+  if count >= 0 and count < MOST_INLINE and #attempt <= LONGEST_INLINE then
+    redis.call('HSET', sub, 'l' .. (count + 1), attempt, 'l', count + 1)
+    return
+  end
+  for place = 1, count do
+    redis.call('RPUSH', log, redis.call('HGET', sub, 'l' .. place))
+    redis.call('HDEL', sub, 'l' .. place)
+  end
+  redis.call('RPUSH', log, attempt)
+  redis.call('LTRIM', log, -ARGV[2], -1)
+  redis.call('PEXPIRE', log, redis.call('PTTL', sub))
+  if count >= 0 then
+    redis.call('HSET', sub, 'l', -1)
+  end
 end
 
 local function keep_as_failed(tenant, subscription, sequence, last_attempt)
@@ -81,18 +100,17 @@ end
 
 local function settle(member, sequence, cursor, failures, verdict, next_ms, after, passed, lease, attempt, changed)
   local subscription = string.match(member, '^[^/]+')
-  local sub, log = ARGV[1] .. 'sub:' .. subscription, ARGV[1] .. 'log:' .. subscription
-  local fields = redis.call('HMGET', sub, 'w', 'c', 'a', 'st', 't', 'r' .. sequence, 'u')
+  local short = string.sub(subscription, 7)
+  local sub, log = ARGV[1] .. 's' .. short, ARGV[1] .. 'l' .. short
+  local fields = redis.call('HMGET', sub, 'w', 'c', 'a', 'st', 't', 'r' .. sequence, 'u', 'l')
   if not fields[1] then
     redis.call('ZREM', KEYS[1], member)
     return 0
   end
   if attempt ~= '' then
-    redis.call('RPUSH', log, attempt)
-    redis.call('LTRIM', log, -ARGV[2], -1)
-    redis.call('PEXPIRE', log, redis.call('PTTL', sub))
+    log_attempt(sub, log, tonumber(fields[8] or 0), attempt)
   end
-  local events = ARGV[1] .. 'events:' .. fields[1]
+  local watch = ARGV[1] .. 'w' .. fields[1]
   local own_lane = member ~= subscription
   if (own_lane and fields[6] ~= failures) or (not own_lane and (fields[2] ~= cursor or fields[3] ~= failures)) then
     if not own_lane and redis.call('HDEL', sub, 'h') == 1 then
@@ -102,7 +120,7 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
   end
   local goes_on = fields[4] == 'active' and (fields[7] or '') == changed
   if tonumber(next_ms) > 0 then
-    prolong({sub, log, events, ARGV[1] .. 'watch:' .. fields[1]}, tonumber(next_ms))
+    prolong({sub, log, watch, ARGV[1] .. 'line:' .. string.sub(fields[1], 1, 12)}, tonumber(next_ms))
   end
   if verdict == 'fail' then
     keep_as_failed(fields[5], subscription, sequence, next_ms)
@@ -121,7 +139,7 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
       redis.call('ZADD', KEYS[1], next_ms, member .. '/' .. passed)
     end
   end
-  if fields[4] == 'active' and redis.call('LLEN', events) > tonumber(after) then
+  if fields[4] == 'active' and tonumber(redis.call('HGET', watch, 'e') or 0) > tonumber(after) then
     redis.call('ZADD', KEYS[1], goes_on and tonumber(lease) > 0 and leased(tonumber(lease)) or now, member)
     return goes_on and 2 or 3
   end
