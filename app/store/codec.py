@@ -17,7 +17,7 @@ from app.domain.errors import RingbackError, UndecryptableSecret
 from app.domain.event import CallNames, Event
 from app.domain.snapshot import Ahead, Snapshot
 from app.domain.watch import Trouble, Watch
-from app.store.short_forms import UnknownLayout, long_time, long_word, short_time, short_word
+from app.store.short_forms import ShortTime, UnknownLayout, long_time, long_word, short_time, short_word
 from app.store.vault import Vault
 
 # Whoever reads records finds here what may be wrong with one.
@@ -175,23 +175,29 @@ def pack_told(snapshot: Snapshot) -> bytes:
 
 
 def pack_event(event: Event) -> bytes:
+    """Write an event; when it was observed is written as the time since it occurred, where that is known to the second.
+
+    An event is soon observed, so that a third of its bytes go.
+    """
+    occurred_at = short_time(event.occurred_at)
+    observed_ms = _ms(event.observed_at) - _whole_seconds(occurred_at) * 1000
     return pack(
         [
             short_word(event.name), event.occurrence, short_word(event.status), short_word(event.previous),
-            short_time(event.occurred_at), _ms(event.observed_at), short_word(event.reason),
+            occurred_at, observed_ms, short_word(event.reason),
         ],
     )  # fmt: skip
 
 
 def unpack_event(data: bytes) -> Event:
-    name, occurrence, status, previous, occurred_at, observed_at, reason = unpack(data)[:7]
+    name, occurrence, status, previous, occurred_at, observed_ms, reason = unpack(data)[:7]
     return Event(
         long_word(name),
         occurrence,
         long_word(status),
         long_word(previous),
         long_time(occurred_at),
-        observed_at / 1000,
+        (observed_ms + _whole_seconds(occurred_at) * 1000) / 1000,
         long_word(reason),
     )
 
@@ -199,6 +205,16 @@ def unpack_event(data: bytes) -> Event:
 def events_of(fields: Mapping[bytes, bytes]) -> tuple[Event, ...]:
     """Read the events of a watch, given its fields."""
     return tuple(unpack_event(fields[b"%d" % sequence]) for sequence in range(1, int(fields.get(b"e", 0)) + 1))
+
+
+def _whole_seconds(time: ShortTime) -> int:
+    match time:
+        case int():
+            return time
+        case [int(seconds), _]:
+            return seconds
+        case _:
+            return 0
 
 
 def _ms(seconds: float) -> int:

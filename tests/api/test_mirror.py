@@ -61,7 +61,7 @@ async def test_it_reads_the_call_once(api: httpx.AsyncClient, tenant: Headers, r
     await told(api)
 
     after = await resources.ledger.redis.info("commandstats")
-    names = ("hmget", "lrange", "zscore")
+    names = ("hgetall", "hvals", "zscore")
     assert [after[f"cmdstat_{name}"]["calls"] - before[f"cmdstat_{name}"]["calls"] for name in names] == [1, 1, 1]
 
 
