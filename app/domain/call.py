@@ -78,8 +78,14 @@ class CallKey:
 
         The first `LINE_LENGTH` name its account, project and connector together: calls that share them share these.
         """
-        line = _digest(self.account_id, self.project_id, self.connector_id)
+        line = _line(self.account_id, self.project_id, self.connector_id)
         return line + _digest(self.account_id, self.project_id, self.connector_id, self.call_sid)
+
+
+# Calls that share a line are many.
+@lru_cache(1024)
+def _line(account_id: str, project_id: str, connector_id: str) -> str:
+    return _digest(account_id, project_id, connector_id)
 
 
 def _digest(*parts: str) -> str:
