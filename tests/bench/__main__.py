@@ -5,11 +5,9 @@ half an hour and is no part of the rest.
 """
 
 import json
-import platform
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,13 @@ from tests.bench import (
     listing,
     memory,
     outage,
+    polls,
     registrations,
+    scale,
     soak,
+    workers,
 )
+from tests.bench.machine import circumstances
 
 # Each part prints its table and returns its rows.
 _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -37,12 +39,14 @@ _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "memory": memory.report,
     "registrations": registrations.report,
     "listing": listing.report,
+    "polls": polls.report,
+    "scale": scale.report,
+    "workers": workers.report,
     "footprint": footprint.report,
     "deliveries": deliveries.report,
     "fanout": fanout.report,
     "latency": latency.report,
 }
-_PACKAGES = ("aiohttp", "arq", "fastapi", "httpx", "redis", "uvloop")
 
 
 def main(names: list[str]) -> None:
@@ -62,14 +66,8 @@ def _write(rows: dict[str, list[dict[str, Any]]]) -> None:
     folder = Path("bench-results")
     folder.mkdir(exist_ok=True)
     now = datetime.now(UTC)
-    circumstances = {
-        "at": now.isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        "packages": {name: version(name) for name in _PACKAGES},
-    }
     path = folder / f"{now:%Y%m%d-%H%M%S}.json"
-    path.write_text(json.dumps({**circumstances, **rows}, indent=2) + "\n")
+    path.write_text(json.dumps({"at": now.isoformat(timespec="seconds"), **circumstances(), **rows}, indent=2) + "\n")
     click.echo(f"written to {path}")
 
 

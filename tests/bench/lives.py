@@ -4,8 +4,11 @@ A SID is `OUT-<epoch>-<offsets>-<number>`: the epoch in Unix milliseconds; what 
 the first, in milliseconds and joined by dots; and a number that tells apart calls of the same life.
 """
 
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Self
 
 STATUSES = ("CREATED", "queued", "ringing", "in-progress", "completed")
@@ -45,3 +48,36 @@ class Life:
     def steps(self) -> Iterator[tuple[str, int]]:
         """Yield each status of the whole life and the Unix milliseconds from which on it is true, in order."""
         return zip(STATUSES, (self.epoch_ms, *(self.epoch_ms + offset for offset in self.offsets_ms)), strict=False)
+
+    def status(self, now: float) -> str:
+        """Return the status at `now` (Unix seconds); empty before the epoch."""
+        return next((status for status, at in reversed(list(self.steps())) if at <= now * 1000), "")
+
+    def true_until(self, now: float) -> float:
+        """Return when the status changes next, in Unix seconds; infinity when it never does."""
+        return next((at / 1000 for _, at in self.steps() if at > now * 1000), math.inf)
+
+
+def answer(account: str, project: str, connector: str, sid: str, now: float) -> bytes:
+    """Return what the vendor says of a call at `now` (Unix seconds), not before its epoch.
+
+    Raises ValueError for a SID that is none of ours.
+    """
+    life = Life.of(sid)
+    steps = [(status, _timestamp(at)) for status, at in life.steps() if at <= now * 1000]
+    document = {
+        "call_sid": sid,
+        "account_id": account,
+        "project_id": project,
+        "client_env": "production",
+        "connector_id": connector,
+        "created_at": steps[0][1],
+        "status": steps[-1][0],
+        "last_updated": steps[-1][1],
+        "event_history": [{status: at} for status, at in steps],
+    }
+    return json.dumps(document).encode()
+
+
+def _timestamp(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

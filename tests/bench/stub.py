@@ -20,13 +20,12 @@ import math
 import sys
 import time
 from collections import deque
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
 
-from tests.bench.lives import STATUSES, Life
+from tests.bench.lives import Life, answer
 
 _LATENCY_SECONDS = 0.1
 _HEAD_END = b"\r\n\r\n"
@@ -53,13 +52,13 @@ class Stub:
     def answer_later(self, connection: "Connection", target: bytes, head: bytes) -> None:
         """Answer a request for a call's status when the latency is over."""
         self.gets += 1
-        until, answer = self._ready.get(target, (0.0, b""))
+        until, written = self._ready.get(target, (0.0, b""))
         # The answer tells what is true when it is asked for, as a server's does that reads before it is slow.
         if until < math.inf and until <= (now := time.time()):
-            answer = self._make_ready(target, head, now)
+            written = self._make_ready(target, head, now)
         if not self._waiting:
             self._loop.call_later(self.latency_seconds, self._send_due)
-        self._waiting.append((self._loop.time() + self.latency_seconds, connection, answer))
+        self._waiting.append((self._loop.time() + self.latency_seconds, connection, written))
         self.most_at_once = max(self.most_at_once, len(self._waiting))
 
     def receive(self, head: bytes, body: bytes) -> None:
@@ -98,15 +97,15 @@ class Stub:
     def _make_ready(self, target: bytes, head: bytes, now: float) -> bytes:
         if len(self._ready) >= _MOST_READY:
             self._ready.clear()
-        until, answer = _status(target, head, now)
-        self._ready[target] = until, answer
-        return answer
+        until, written = _status(target, head, now)
+        self._ready[target] = until, written
+        return written
 
     def _send_due(self) -> None:
         waiting, now = self._waiting, self._loop.time()
         while waiting and waiting[0][0] <= now:
-            _, connection, answer = waiting.popleft()
-            connection.send(answer)
+            _, connection, written = waiting.popleft()
+            connection.send(written)
         if waiting:
             self._loop.call_later(waiting[0][0] - now, self._send_due)
 
@@ -149,10 +148,10 @@ class Connection(asyncio.Protocol):
             data = data[body_ends:]
         self._read = data
 
-    def send(self, answer: bytes) -> None:
+    def send(self, written: bytes) -> None:
         """Send an answer, unless the client has hung up."""
         if self._transport is not None:
-            self._transport.write(answer)
+            self._transport.write(written)
 
     def _get(self, head: bytes) -> None:
         target = head[4 : head.find(b" ", 4)]
@@ -180,32 +179,15 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 def _status(target: bytes, head: bytes, now: float) -> tuple[float, bytes]:
     """Return until when, in Unix seconds, an answer is true, and the answer."""
-    path = target.decode().split("/")
     try:
-        life = Life.of(path[7])
-    except (IndexError, ValueError):
+        *_, account, project, _, _, sid = target.decode().split("/")
+        life = Life.of(sid)
+    except ValueError:
         return math.inf, _written(400, b'{"error": "Invalid call SID format."}')
-    steps = [(status, at) for status, at in life.steps() if at <= now * 1000]
-    later = [at for _, at in life.steps() if at > now * 1000]
-    until = later[0] / 1000 if later else math.inf
-    if not steps:
-        return until, _written(404, b'{"error": "Call SID not found."}')
-    document = {
-        "call_sid": path[7],
-        "account_id": path[3],
-        "project_id": path[4],
-        "client_env": "production",
-        "connector_id": _header(head, b"x-connector-id").decode(),
-        "created_at": _timestamp(steps[0][1]),
-        "status": STATUSES[len(steps) - 1],
-        "last_updated": _timestamp(steps[-1][1]),
-        "event_history": [{status: _timestamp(at)} for status, at in steps],
-    }
-    return until, _written(200, json.dumps(document).encode())
-
-
-def _timestamp(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if not life.status(now):
+        return life.true_until(now), _written(404, b'{"error": "Call SID not found."}')
+    connector = _header(head, b"x-connector-id").decode()
+    return life.true_until(now), _written(200, answer(account, project, connector, sid, now))
 
 
 def _written(code: int, body: bytes) -> bytes:
