@@ -90,10 +90,14 @@ class Followed:
             await self.resources.registrations.register_all(
                 [_subscription(tenant_id, sid) for sid in self.sids[at : at + _AT_ONCE]]
             )
-        now = time.time()
+        if not self.sids:
+            return
+        now, key = time.time(), _key(self.sids[0])
+        # What is read of an answer does not name its call: it is that of all calls of one life.
+        told = Answered(parse_answer(answer(ACCOUNT, PROJECT, CONNECTOR, key.call_sid, now), key))
         for partition in all_partitions(self.resources.settings.partitions):
             while claims := [one for one in await self._claim(partition, _AT_ONCE) if not one.watch.snapshot.known]:
-                await self.resources.watches.commit(partition, [_polled(claim, now) for claim in claims])
+                await self.resources.watches.commit(partition, [_polled(claim, told, now) for claim in claims])
 
     async def _claim(self, partition: Partition, limit: int) -> list[ClaimedPoll]:
         return await self.resources.watches.claim(
@@ -126,15 +130,16 @@ async def followed(calls: int, pace_seconds: float) -> AsyncIterator[Followed]:
         yield made
 
 
+def _key(sid: str) -> CallKey:
+    return CallKey(ACCOUNT, PROJECT, CONNECTOR, sid)
+
+
 def _subscription(tenant_id: str, sid: str) -> NewSubscription:
-    key = CallKey(ACCOUNT, PROJECT, CONNECTOR, sid)
     callback_url = "https://crm.example.com/hooks/calls"
-    return NewSubscription(tenant_id, key, callback_url, EventFilter(("final",)), {"deal": "4711"}, None, {})
+    return NewSubscription(tenant_id, _key(sid), callback_url, EventFilter(("final",)), {"deal": "4711"}, None, {})
 
 
-def _polled(claim: ClaimedPoll, now: float) -> PolledStep:
+def _polled(claim: ClaimedPoll, told: Answered, now: float) -> PolledStep:
     """Return what a poll at `now` leads to, but that the next one is far away."""
-    key = claim.watch.key
-    body = answer(key.account_id, key.project_id, key.connector_id, key.call_sid, now)
-    step = after_poll(claim.watch, Answered(parse_answer(body, key)), now, Pace(), 0.5)
+    step = after_poll(claim.watch, told, now, Pace(), 0.5)
     return PolledStep(claim, replace(step, following=PollAgain(now + _EVERYTHING_SECONDS / 2)), now)

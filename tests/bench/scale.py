@@ -26,6 +26,7 @@ _PER_SECOND = 500
 _START_SECONDS = 6.0
 _WARM_SECONDS, _SECONDS = 3.0, 12.0
 _MOST_APART = 0.15
+_KEPT_UP = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def report() -> list[dict[str, Any]]:
         f"{most:,} to {fewest:,} calls: {statistics.median(ratios):+.0%} (aim: within {_MOST_APART:.0%})"
         f"   {min(ratios):+.0%}..{max(ratios):+.0%}"
     )
+    if slow := sum(cost.per_second < _KEPT_UP * _PER_SECOND for cost in costs):
+        click.echo(f"{slow} of {len(costs)} turns did not keep up: the machine was busy with something else")
     return [asdict(cost) for cost in costs]
 
 
