@@ -23,6 +23,7 @@ import uvloop
 from app.dev.embedded_redis import EmbeddedRedis, free_port
 from app.resources import open_resources
 from app.settings import load_settings
+from tests.bench.cpu import cpu_seconds
 from tests.bench.load import request, send_all
 from tests.conftest import ADMIN_KEY, ENCRYPTION_KEY
 from tests.processes import Process, environment, until_ready
@@ -32,7 +33,6 @@ _SECONDS = 4.0
 _CONNECTIONS = 32
 _BATCH_CONNECTIONS = 4
 _PATH = "/v1/subscriptions"
-_TICKS = os.sysconf("SC_CLK_TCK")
 # The application, the path, items per request.
 _CASES = {
     "bare": ("tests.bench.bare:app", _PATH, 1),
@@ -137,13 +137,13 @@ async def _rate(case: str, url: str, pid: int, requests: Iterator[bytes], items:
         registered += items
 
     await send_all(url, 1, _first(requests, 0.5), answered)
-    registered, cpu, start = 0, _cpu_seconds(pid), time.perf_counter()
+    registered, cpu, start = 0, cpu_seconds(pid), time.perf_counter()
     await send_all(url, _CONNECTIONS if items == 1 else _BATCH_CONNECTIONS, _first(requests, _SECONDS), answered)
     return Rate(
         case,
         registered,
         registered / (time.perf_counter() - start),
-        registered / (_cpu_seconds(pid) - cpu),
+        registered / (cpu_seconds(pid) - cpu),
     )
 
 
@@ -173,9 +173,3 @@ def _item(call_sid: str) -> bytes:
             "metadata": {"deal": "4711", "campaign": "spring"},
         }
     ).encode()
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return what a process has had of the CPU, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
