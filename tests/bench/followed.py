@@ -47,14 +47,21 @@ class Followed:
     resources: Resources
     settings: Mapping[str, object]
 
-    async def spread(self, begin: float) -> None:
-        """Let the calls fall due evenly over one pace, from `begin` (Unix seconds) on. No worker may be running."""
+    async def spread(self, within_seconds: float = 0.0) -> float:
+        """Let the calls fall due evenly over one pace that begins so many seconds from now; no worker may be running.
+
+        Returns the Unix time at which the first one is due.
+        """
         chance = random.Random(0)  # noqa: S311 -- a repeatable load
-        for partition in all_partitions(self.resources.settings.partitions):
-            claims = await self._claim(partition, len(self.sids))
-            spread = [replace(claim, due_at=begin + chance.uniform(0, self.pace_seconds)) for claim in claims]
+        partitions = all_partitions(self.resources.settings.partitions)
+        claims = [(partition, await self._claim(partition, len(self.sids))) for partition in partitions]
+        # To claim a hundred thousand takes seconds.
+        begin = time.time() + within_seconds
+        for partition, claimed in claims:
+            spread = [replace(claim, due_at=begin + chance.uniform(0, self.pace_seconds)) for claim in claimed]
             for at in range(0, len(spread), _AT_ONCE):
                 await self.resources.watches.release(partition, spread[at : at + _AT_ONCE])
+        return begin
 
     @asynccontextmanager
     async def workers(self, count: int = 1, connections: int = 300) -> AsyncIterator[list[int]]:

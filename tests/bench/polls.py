@@ -116,7 +116,7 @@ async def _measure() -> list[Turn]:
 
 async def _ours(calls: Followed, run: int) -> Turn:
     """Measure a worker, and see whether the ledger has what the stub was asked."""
-    await calls.spread(time.time())
+    await calls.spread()
     asked, recorded = (await calls.stub.counters()).gets, await calls.recorded()
     async with calls.workers() as pids:
         seen = await _warm_window(calls, pids)

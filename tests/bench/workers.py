@@ -9,7 +9,6 @@ waiting for the same partitions, and claims that another was faster with.
 import asyncio
 import os
 import statistics
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,7 +94,7 @@ async def _modest(calls: Followed) -> int:
 
 
 async def _turn(calls: Followed, workers: int, connections: int) -> Window:
-    await calls.spread(time.time())
+    await calls.spread()
     async with calls.workers(workers, connections) as pids:
         await asyncio.sleep(_WARM_SECONDS)
         return await measure(calls.stub, pids, calls.redis_pid, _SECONDS)
