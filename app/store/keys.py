@@ -10,8 +10,9 @@ any node of a cluster, and no script ever touches two partitions:
     rb:{07}:line:<line>            hash         what calls of one account, project and connector share: k<key>, by the
                                                 name of the key that first sealed it, so that processes with other
                                                 keys do not take it from each other
-    rb:{07}:w<watch>               hash         i call, s state, x what the upstream told of it once, v version, which
-                                                is how often it was polled, f final type, p last poll,
+    rb:{07}:w<watch>               hash         i call, s state, x what the upstream told of it once,
+                                                v version: Unix microseconds of the last record, n polls,
+                                                f final type, p last poll,
                                                 d when it would be due, while nobody is subscribed,
                                                 g Unix ms since when it is followed anew, if it ever was,
                                                 e how many events, and each by its sequence

@@ -217,7 +217,7 @@ class WatchStore:
         return KeptCall(
             self._lines.unpack_watch(packed),
             codec.events_of(fields),
-            int(fields[b"v"]),
+            int(fields.get(b"n", 0)),
             int(fields.get(b"p", 0)) / 1000,
             (due or 0) / 1000,
         )

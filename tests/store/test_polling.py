@@ -139,8 +139,8 @@ async def test_an_answer_without_news_moves_the_schedule_only(resources: Resourc
 
     after = await _kept(resources, partition)
     moved = {name for name, value in after["watch"].items() if before["watch"].get(name) != value}
-    assert moved == {b"v", b"p"}
-    assert int(after["watch"][b"v"]) == 2
+    assert moved == {b"v", b"p", b"n"}
+    assert int(after["watch"][b"n"]) == 2
     assert after["due"][0][1] > before["due"][0][1]
 
 

@@ -6,17 +6,20 @@
 --       what was told once or '' when unchanged, final type or '', number of events n, and n times {event, type}
 --
 -- 1. A version other than the one that was claimed: somebody else was faster, nothing is written.
--- 2. Without a change only the time of the poll, the next due time and the version are written: of two polls of
---    one call at the same time one counts. A call that is not polled any more notes when it would be due.
--- 3. Else the state and the events are written, which count on from those there are, and each live subscription that wants one of the events has
---    something to deliver. One that is already in the outbox keeps its place there, for it may be leased; but a
---    head that fails slowly is tried at once, so that what is new waits for nothing but a last try of its elder.
+-- 2. Without a change only the time of the poll, the next due time, the count and the version are written: of two polls
+--    of one call at the same time one counts. A call that is not polled any more notes when it would be due.
+-- 3. Else the state and the events are written, which count on from those there are, and each live subscription that
+--    wants one of the events has something to deliver. One that is already in the outbox keeps its place there, for it
+--    may be leased; but a head that fails slowly is tried at once, so that what is new waits for nothing but a last try
+--    of its elder.
 -- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time. Its
 --    subscriptions are not counted as active any more.
 --
 -- Returns for each poll 0 (stale), 1 (recorded) or 2 (recorded, with something to deliver), then the time in ms
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- A version: counted, it might come again when a failover has lost some, and a poll be recorded on what it never saw.
+local moment = string.format('%d%06d', clock[1], clock[2])
 
 local function wants(filter, types, final)
   if filter == '*' then
@@ -77,11 +80,12 @@ while at <= #ARGV do
   local id, version, polled, due, state, told, final, count = unpack(ARGV, at, at + 7)
   at = at + 8
   local watch, registrations = ARGV[1] .. 'w' .. id, ARGV[1] .. 'r' .. id
-  local before = redis.call('HMGET', watch, 'v', 'e')
+  local before = redis.call('HMGET', watch, 'v', 'e', 'n')
   if before[1] ~= version then
     results[#results + 1] = 0
   else
-    local result, types, changed = 1, {}, {'p', polled, 'v', version + 1}
+    local result, types = 1, {}
+    local changed = {'p', polled, 'v', moment, 'n', tonumber(before[3] or 0) + 1}
     local function set(field, value)
       changed[#changed + 1] = field
       changed[#changed + 1] = value
