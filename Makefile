@@ -8,10 +8,10 @@ CONTRACT_VENV := .venv-contract
 CONTRACT_STAMP := $(CONTRACT_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test contract lint fmt bench soak lock clean
+.PHONY: help setup run test topologies contract lint fmt bench soak lock clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment from the lock file
 
@@ -29,6 +29,10 @@ run: $(STAMP) ## Run everything here: Redis, simulator, API, workers and a liste
 
 test: $(STAMP) ## Run the whole test suite
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+topologies: $(STAMP) ## Run the end-to-end, store and worker tests on a cluster and behind Sentinel
+	@for redis in cluster sentinel; do $(BIN)/python -m pytest -q -n 2 --dist loadgroup --timeout 180 --redis=$$redis \
+		tests/e2e tests/store tests/workers tests/failovers || exit 1; done
 
 contract: $(CONTRACT_STAMP) ## Check the running API against its own document: schemathesis, and a generated client
 	$(CONTRACT_VENV)/bin/python -m pytest -q -rP tests/contract

@@ -9,14 +9,18 @@ the same bound is a deadline in the task that writes.
 
 Commands are packed by hiredis, in C: redis-py's asynchronous connections do it in Python, which a script with a
 thousand arguments notices.
+
+The same connections serve one Redis, the master that Sentinel names, and the nodes of a cluster (`app.redis_cluster`).
+Behind Sentinel each new connection asks who is master. One that turns out to lead to a replica is closed, and the
+command fails as if it had been lost: also where the refusal comes out of a script, which redis-py does not recognise.
 """
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from hiredis import pack_command
+from redis.asyncio import Redis
 from redis.asyncio.connection import (
     AbstractConnection,
     BlockingConnectionPool,
@@ -24,9 +28,23 @@ from redis.asyncio.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
+from redis.asyncio.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import DataError
+from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from app.redis_cluster import SteadyCluster
+from app.redis_urls import ClusterRedis, OneRedis, SentinelRedis, parse_redis_url
+
+# What a replica answers to a write, and one that has lost its master to anything: 6.2 tells it within a script's error.
+_OF_A_REPLICA = ("READONLY", "MASTERDOWN")
+# Of a sentinel little is asked, and the next one is at hand.
+_SENTINEL_SECONDS = 2.0
 
 
 class _LossesTold(AbstractConnection):
@@ -40,6 +58,8 @@ class _LossesTold(AbstractConnection):
         try:
             async with asyncio.timeout(self.socket_timeout):
                 writer: Any = self._writer
+                if writer is None:
+                    raise RedisConnectionError("The connection was closed meanwhile.")  # noqa: TRY301 -- like any loss
                 writer.writelines([command] if isinstance(command, bytes) else command)
                 await writer.drain()
         except TimeoutError:
@@ -74,16 +94,87 @@ class _UnixConnection(_LossesTold, UnixDomainSocketConnection):
     """Over a Unix domain socket."""
 
 
-_CLASSES: dict[str, type[AbstractConnection]] = {
-    "redis": _TcpConnection,
-    "rediss": _TlsConnection,
-    "unix": _UnixConnection,
-}
+class _ToMaster(_LossesTold):
+    async def connect(self) -> None:
+        # Without redis-py's retries, which are made for each address as well: one loop around the other.
+        untyped: Any = self
+        await untyped._connect_retry()  # noqa: SLF001 -- of our own class, where redis-py has put it
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        untyped: Any = super()
+        try:
+            return await untyped.read_response(*args, **options)
+        except ResponseError as error:
+            if not any(code in str(error) for code in _OF_A_REPLICA):
+                raise
+            await self.disconnect()
+            raise RedisConnectionError("The master is a replica now.") from error
+
+
+class _TcpToMaster(_ToMaster, SentinelManagedConnection):
+    """Over TCP, to whom Sentinel says."""
+
+
+class _TlsToMaster(_ToMaster, SentinelManagedSSLConnection):
+    """Over TLS, to whom Sentinel says."""
+
+
+class _MasterPool(SentinelConnectionPool, BlockingConnectionPool):
+    """Waits for a free connection; when it is closed as a whole, so are the connections to the sentinels."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        if inuse_connections:
+            for sentinel in self.sentinel_manager.sentinels:
+                await sentinel.aclose()
+
+
+def open_redis(url: str, **options: Any) -> Any:
+    """Return a client of whatever the URL names; `options` are redis-py's, and what the URL says counts more.
+
+    Any: redis-py 5 types every answer as the union of its synchronous and its asynchronous client.
+    """
+    address = parse_redis_url(url)
+    if not isinstance(address, ClusterRedis):
+        return Redis.from_pool(_open_pool(address, **options))
+    # What only a pool knows: how long to wait for a connection, and a question after its health.
+    known = {name: one for name, one in options.items() if name not in ("timeout", "health_check_interval")}
+    return SteadyCluster(address, _TlsConnection if address.tls else _TcpConnection, **known)
 
 
 def open_pool(url: str, **options: Any) -> BlockingConnectionPool:
-    """Return a pool of such connections that waits for a free one instead of failing; `options` are redis-py's."""
-    pool = BlockingConnectionPool.from_url(url, **options)
-    # Not an option: what redis-py reads from the URL would win.
-    pool.connection_class = _CLASSES[urlsplit(url).scheme]
+    """Return a pool of connections to one Redis that waits for a free one instead of failing; `options` as above."""
+    address = parse_redis_url(url)
+    if isinstance(address, ClusterRedis):
+        raise TypeError("There is no pool of connections to a cluster.")
+    return _open_pool(address, **options)
+
+
+def _open_pool(address: OneRedis | SentinelRedis, **options: Any) -> BlockingConnectionPool:
+    options = {**options, **address.options}
+    if isinstance(address, SentinelRedis):
+        return _open_master_pool(address, **options)
+    if isinstance(address.at, str):
+        return BlockingConnectionPool(connection_class=_UnixConnection, path=address.at, **options)
+    kind = _TlsConnection if address.tls else _TcpConnection
+    return BlockingConnectionPool(connection_class=kind, host=address.at.host, port=address.at.port, **options)
+
+
+def _open_master_pool(address: SentinelRedis, **options: Any) -> BlockingConnectionPool:
+    sentinel_options = {
+        "socket_timeout": _SENTINEL_SECONDS,
+        "socket_connect_timeout": _SENTINEL_SECONDS,
+        **address.sentinel_options,
+    }
+    kind = _TlsConnection if address.tls else _TcpConnection
+    # redis-py would make clients with connections of its own.
+    manager = Sentinel([])
+    manager.sentinels = [
+        Redis.from_pool(BlockingConnectionPool(connection_class=kind, host=one.host, port=one.port, **sentinel_options))
+        for one in address.sentinels
+    ]
+    untyped: Any = _MasterPool
+    pool: BlockingConnectionPool = untyped(
+        address.service, manager, connection_class=_TlsToMaster if address.tls else _TcpToMaster, **options
+    )
     return pool

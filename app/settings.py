@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.redis_urls import ClusterRedis, parse_redis_url
+
 PREFIX = "RINGBACK_"
 ENCRYPTION_KEY_BYTES = 32
 MAX_PORT = 65535
@@ -45,7 +47,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
-    """The ledger: Redis with AOF and `maxmemory-policy noeviction`. May carry a password."""
+    """The ledger: one Redis, a service behind Sentinel or a cluster (see `app.redis_urls`), each with AOF and
+    `maxmemory-policy noeviction`. May carry a password."""
     queue_redis_url: str = Field("", repr=False)
     """arq's Redis; empty means the same one. Its keys cannot be sharded, so a cluster needs another one here."""
     upstream_base_url: str = ""
@@ -195,16 +198,27 @@ class Settings(BaseSettings):
             raise ValueError("is an http or https address such as https://api.example.com")
         return url.rstrip("/")
 
-    @field_validator("redis_url", "queue_redis_url")
+    @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, url: str) -> str:
-        parts = _split_url(url)
-        if url and parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("is a redis://, rediss:// or unix:// address")
-        database = parts.path.strip("/")
-        if parts.scheme != "unix" and database and not database.isdecimal():
-            raise ValueError("names its database by a number, as in redis://127.0.0.1:6379/0")
+        parse_redis_url(url)
         return url
+
+    @field_validator("queue_redis_url")
+    @classmethod
+    def _check_queue(cls, url: str) -> str:
+        if url and isinstance(parse_redis_url(url), ClusterRedis):
+            raise ValueError("is a cluster, but the job queue cannot be sharded: name a small Redis of its own")
+        return url
+
+    @model_validator(mode="after")
+    def _check_queue_apart(self) -> Self:
+        if not self.queue_redis_url and isinstance(parse_redis_url(self.redis_url), ClusterRedis):
+            raise ValueError(
+                f"{PREFIX}QUEUE_REDIS_URL is missing: {PREFIX}REDIS_URL is a cluster, and the job queue cannot be "
+                "sharded, so set it to a small Redis of its own"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:

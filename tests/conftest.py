@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
-from redis import Redis
 
-from app.dev.embedded_redis import EmbeddedRedis
 from app.resources import Resources, open_resources
 from app.settings import PREFIX, Settings
 from tests.loops import StrictLoop
+from tests.topologies import KINDS, Topology, choose, open_topology
 
 ADMIN_KEY = "admin-key-of-the-tests"
 ENCRYPTION_KEY = "a2V5LW9mLXRoZS10ZXN0cy1vZi10aGlydHktdHdvLWI="
@@ -28,6 +27,14 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"strict": StrictLoop}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--redis", choices=KINDS, default=KINDS[0], help="what the tests' own Redis is")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    choose(config.getoption("--redis"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_developer() -> None:
     """A test's settings are the test's: what the shell happens to hold must not change them."""
@@ -36,30 +43,35 @@ def _no_settings_of_the_developer() -> None:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    """A server that all tests share; one that is stopped or filled needs a server of its own."""
-    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), appendfsync="no") as server:
-        yield server
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
+    """A Redis that all tests share; one that is stopped or filled needs a server of its own."""
+    with open_topology(tmp_path_factory.mktemp("redis"), appendfsync="no") as running:
+        yield running
 
 
 @pytest.fixture
-def redis_url(redis_server: EmbeddedRedis) -> str:
+def redis_url(redis_server: Topology) -> str:
     """The address of a Redis that holds nothing."""
-    client = Redis.from_url(redis_server.url)
-    try:
-        client.flushall()
-    finally:
-        client.close()
+    redis_server.flush()
     return redis_server.url
 
 
 @pytest.fixture
-def make_settings(redis_url: str) -> MakeSettings:
+def queue_url(redis_server: Topology, redis_url: str) -> str:
+    """The address of a Redis for the queue, which holds nothing: the same one unless that is a cluster."""
+    assert redis_url
+    return redis_server.queue_url
+
+
+@pytest.fixture
+def make_settings(redis_url: str, queue_url: str) -> MakeSettings:
     """Paces of tenths of a second, and callbacks to this machine allowed."""
 
     def make(**overrides: Any) -> Settings:
         values: dict[str, Any] = {
             "redis_url": redis_url,
+            # A test that names another Redis names one for both.
+            "queue_redis_url": "" if "redis_url" in overrides else queue_url,
             "upstream_base_url": "http://127.0.0.1:9",
             "admin_key": ADMIN_KEY,
             "encryption_keys": ENCRYPTION_KEY,

@@ -15,7 +15,11 @@ KEY = base64.urlsafe_b64encode(bytes(32)).decode()
         ("REDIS_URL", "http://127.0.0.1"),
         ("REDIS_URL", "redis://127.0.0.1:99999/0"),
         ("REDIS_URL", "redis://127.0.0.1:6379/abc"),
+        ("REDIS_URL", ""),
+        ("REDIS_URL", "redis+sentinel://127.0.0.1"),
+        ("REDIS_URL", "rediss://127.0.0.1?ssl_ca_certs=/there/is/no/such/file.pem"),
         ("QUEUE_REDIS_URL", "redis://127.0.0.1:port/0"),
+        ("QUEUE_REDIS_URL", "redis+cluster://127.0.0.1"),
         ("UPSTREAM_BASE_URL", "api.example.com"),
         ("UPSTREAM_BASE_URL", "https://api.example.com:99999"),
         ("UPSTREAM_BASE_URL", "https://user:password@api.example.com"),
@@ -97,11 +101,25 @@ def test_the_password_of_a_proxy_is_shown_nowhere(monkeypatch: pytest.MonkeyPatc
     assert "s3cret" not in str(end.value)
 
 
-@pytest.mark.parametrize("url", ["redis://127.0.0.1", "redis://:secret@redis:6380/2", "rediss://r:1", "unix:///r.sock"])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://127.0.0.1", "redis://:secret@redis:6380/2", "rediss://r:1", "unix:///r.sock", "redis+sentinel://a,b/m"],
+)
 def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
     monkeypatch.setenv(f"{PREFIX}REDIS_URL", url)
     assert load_settings("tools").queue_url == url
+
+
+def test_a_cluster_needs_another_redis_for_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}ENCRYPTION_KEYS", KEY)
+    monkeypatch.setenv(f"{PREFIX}REDIS_URL", "redis+cluster://:s3cret@a,b")
+    with pytest.raises(SystemExit, match=f"^ringback: {PREFIX}QUEUE_REDIS_URL is missing: .*cannot be sharded") as end:
+        load_settings("tools")
+    assert "s3cret" not in str(end.value)
+
+    monkeypatch.setenv(f"{PREFIX}QUEUE_REDIS_URL", "redis://c")
+    assert load_settings("tools").queue_url == "redis://c"
 
 
 def test_a_default_maximum_below_a_chosen_minimum_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:

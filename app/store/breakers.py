@@ -35,7 +35,7 @@ class BreakerStore:
         arguments = [self._probe_ms, self._ask_again_ms]
         answer = await self._ledger.run("admit_to_destination", [keys.breaker(digest_of(destination))], arguments)
         kind, until_ms, since_ms, now_ms = answer
-        self._ledger.clock.set(now_ms)
+        self._ledger.tell_time(now_ms, keys.TROUBLED)
         match kind:
             case 0:
                 return Admitted()
@@ -53,7 +53,7 @@ class BreakerStore:
             *self._cooldowns_ms,
         ]  # fmt: skip
         opened, _, now_ms = await self._ledger.run("report_failure", [keys.breaker(digest), keys.TROUBLED], arguments)
-        self._ledger.clock.set(now_ms)
+        self._ledger.tell_time(now_ms, keys.TROUBLED)
         return bool(opened)
 
     async def succeeded(self, destination: str) -> bool:

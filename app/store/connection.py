@@ -1,19 +1,20 @@
 """The connection to the ledger: retries, the scripts, and foreign errors translated once."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from redis import exceptions as redis_errors
-from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from app.domain.errors import RingbackError
-from app.redis_connections import open_pool
+from app.redis_connections import open_redis
 from app.store import keys
 from app.store.clock import StoreClock
 from app.store.gathering import Gathering
@@ -25,6 +26,8 @@ _RETRIES = 3
 _RETRY_BASE_SECONDS = 0.05
 _LAST_RETRY_SECONDS = 0.4
 _PASSING = (redis_errors.ConnectionError, redis_errors.TimeoutError, redis_errors.BusyLoadingError, OSError)
+# Where the nodes of a cluster tell times that are further apart, leases are noticeably shorter than they should be.
+_MOST_APART_SECONDS = 1.0
 _SOCKET_TIMEOUT_SECONDS = 5.0
 _HEALTH_CHECK_SECONDS = 30
 _MAX_CONNECTIONS = 100
@@ -59,11 +62,23 @@ class _Script:
     sha: str
 
 
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A node that takes writes, by a name that is empty for the only one, and the options that send a command there."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
 class Ledger:
-    """An open connection to the ledger with its scripts and its clock."""
+    """An open connection to the ledger with its scripts and its clock.
+
+    `redis` is a client of one Redis, of the master that Sentinel names, or of a cluster, with what all three have:
+    single commands of one key, and pipelines of them without a transaction, whatever partitions their keys belong to.
+    """
 
     def __init__(self, url: str) -> None:
-        pool = open_pool(
+        self.redis = open_redis(
             url,
             retry=Retry(ExponentialBackoff(_LAST_RETRY_SECONDS, _RETRY_BASE_SECONDS), _RETRIES),
             # A refused connection is an OSError until redis-py has given up on it.
@@ -74,8 +89,6 @@ class Ledger:
             max_connections=_MAX_CONNECTIONS,
             timeout=_SOCKET_TIMEOUT_SECONDS,
         )
-        # Any: redis-py 5 types every answer as the union of its synchronous and its asynchronous client.
-        self.redis: Any = Redis.from_pool(pool)
         self.clock = StoreClock()
         self._scripts: dict[str, _Script] = {}
         self._gathering: Gathering[ScriptCall, Any] = Gathering(self._run_gathered)
@@ -104,7 +117,7 @@ class Ledger:
     async def _run_gathered(self, calls: Sequence[ScriptCall]) -> list[Any]:
         async with translated_errors():
             answers = await self._run_all(calls)
-        return [_translated(one) if isinstance(one, redis_errors.RedisError) else one for one in answers]
+        return [_translated(one) if isinstance(one, Exception) else one for one in answers]
 
     async def _run(self, call: ScriptCall) -> Any:
         script = self._script(call.script)
@@ -124,7 +137,7 @@ class Ledger:
             if isinstance(answers[place], redis_errors.NoScriptError):
                 try:
                     answers[place] = await self._run(call)
-                except redis_errors.ResponseError as error:
+                except (redis_errors.RedisError, redis_errors.RedisClusterException) as error:
                     answers[place] = error
         return answers
 
@@ -134,11 +147,64 @@ class Ledger:
             self._scripts[name] = _Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
         return self._scripts[name]
 
+    def tell_time(self, redis_ms: int, name: str) -> None:
+        """Set the clock by what a script run with the key `name` has just returned, in Unix milliseconds."""
+        self.clock.set(redis_ms, self._node_of(name))
+
+    def _node_of(self, name: str) -> str:
+        """Return the node of a cluster that a key belongs to, as it is known at the moment."""
+        if not isinstance(self.redis, RedisCluster):
+            return ""
+        slot = self.redis.keyslot(name)
+        return str(self.redis.nodes_manager.get_node_from_slot(slot).name)
+
     async def ping(self) -> None:
-        """Ask whether the ledger answers, and set the clock by it; raises `StoreUnavailable`."""
+        """Ask whether the whole ledger answers, and set the clock by it; raises `StoreUnavailable`."""
+        for node, (seconds, micros) in (await self._ask_all("TIME")).items():
+            self.clock.set(seconds * 1000 + micros // 1000, node)
+
+    async def masters(self) -> list[Master]:
+        """Return the nodes that take writes: all of a cluster's, or the only one."""
         async with translated_errors():
-            seconds, micros = await self.redis.time()
-        self.clock.set(seconds * 1000 + micros // 1000)
+            if not isinstance(self.redis, RedisCluster):
+                return [Master("", {})]
+            await self.redis.initialize()
+            return [Master(node.name, {"target_nodes": node}) for node in self.redis.get_primaries()]
+
+    async def walk(self, pattern: str, kind: str, count: int) -> AsyncIterator[list[bytes]]:
+        """Walk all keys of a pattern and a type, master by master, about `count` looked at in each step.
+
+        What was there all the time is told of at least once. A master that was restarted or replaced in between is
+        walked anew: where the walk was means nothing to another process.
+        """
+        options = ("MATCH", pattern, "COUNT", count, "TYPE", kind)
+        for master in await self.masters():
+            run_before = ""
+            while run_before != (run := await self._run_id(master)):
+                run_before = run
+                cursor, names = await self._step(master, 0, options)
+                yield names
+                while cursor:
+                    cursor, names = await self._step(master, cursor, options)
+                    yield names
+
+    async def _step(self, master: Master, cursor: int, options: Sequence[Any]) -> tuple[int, list[bytes]]:
+        async with translated_errors():
+            place, names = await self.redis.execute_command("SCAN", cursor, *options, **master.options)
+        # A cluster's client tells the place on each node that it asked, which is one.
+        return (place if isinstance(place, int) else place[master.name]), names
+
+    async def _run_id(self, master: Master) -> str:
+        async with translated_errors():
+            info = await self.redis.info("server", **master.options)
+        return str(info["run_id"])
+
+    async def _ask_all(self, *command: str) -> dict[str, Any]:
+        """Ask the same of all masters; returns the answers by their names."""
+        masters = await self.masters()
+        async with translated_errors():
+            answers = await asyncio.gather(*(self.redis.execute_command(*command, **one.options) for one in masters))
+        return {master.name: answer for master, answer in zip(masters, answers, strict=True)}
 
     async def check_partitions(self, count: int) -> None:
         """Refuse to work with another number of partitions than before: calls would not be found any more."""
@@ -152,17 +218,15 @@ class Ledger:
 
     async def durability_warnings(self) -> list[str]:
         """Return what about this Redis could lose data, as sentences for the operator."""
-        async with translated_errors():
-            memory = await self.redis.info("memory")
-            persistence = await self.redis.info("persistence")
-        warnings = []
-        policy = memory.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            warnings.append(
-                f"Redis may evict keys (maxmemory-policy {policy}): set it to noeviction, or calls get lost."
-            )
-        if not persistence.get("aof_enabled"):
-            warnings.append("Redis has no append-only file: set appendonly yes, or a restart forgets every call.")
+        # All of it in one question, as Redis 6.2 takes one section at a time.
+        warnings = [
+            f"{node + ': ' if node else ''}{warning}"
+            for node, info in (await self._ask_all("INFO")).items()
+            for warning in _durability_warnings(info)
+        ]
+        times = [seconds + micros / 1_000_000 for seconds, micros in (await self._ask_all("TIME")).values()]
+        if (apart := max(times) - min(times)) > _MOST_APART_SECONDS:
+            warnings.append(f"The clocks of the cluster's nodes are {apart:.1f} s apart: set them by NTP.")
         return warnings
 
     async def aclose(self) -> None:
@@ -174,14 +238,27 @@ async def translated_errors() -> AsyncIterator[None]:
     """Turn what Redis may fail with into `StoreUnavailable`."""
     try:
         yield
-    except (redis_errors.RedisError, OSError) as error:
+    # The second is what a cluster's client says when no node answers; it is none of redis-py's other errors.
+    except (redis_errors.RedisError, redis_errors.RedisClusterException, OSError) as error:
         raise _translated(error) from error
 
 
+def _durability_warnings(info: Mapping[str, Any]) -> list[str]:
+    warnings = []
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        warnings.append(f"Redis may evict keys (maxmemory-policy {policy}): set it to noeviction, or calls get lost.")
+    if not info.get("aof_enabled"):
+        warnings.append("Redis has no append-only file: set appendonly yes, or a restart forgets every call.")
+    return warnings
+
+
 def _translated(error: Exception) -> StoreUnavailable:
-    # Redis 6 tells of a full memory inside a script in the words of the script's error.
+    # Redis 6 tells of what happens inside a script in the words of the script's error.
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in str(error):
         return StoreUnavailable("Redis is full.")
-    if isinstance(error, redis_errors.ReadOnlyError):
+    if isinstance(error, redis_errors.ReadOnlyError) or "READONLY" in str(error):
         return StoreUnavailable("Redis is read-only.")
+    if "NOREPLICAS" in str(error):
+        return StoreUnavailable("Redis has too few replicas to write.")
     return StoreUnavailable(f"Redis does not answer as it should ({type(error).__name__}).")

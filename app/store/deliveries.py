@@ -143,7 +143,7 @@ class DeliveryStore:
             events_each,
         ]
         now_ms, pool, rows = await self._ledger.run("claim_deliveries", [partition.outbox], arguments)
-        self._ledger.clock.set(now_ms)
+        self._ledger.tell_time(now_ms, partition.outbox)
         calls = [codec.readable(_claimed_call, row) for row in pool]
 
         def claimed(row: Sequence[Any]) -> ClaimedOutbox | None:
@@ -183,7 +183,7 @@ class DeliveryStore:
                 one.changed,
             ]
         *results, now_ms = await self._ledger.run("settle_deliveries", [partition.outbox], arguments)
-        self._ledger.clock.set(now_ms)
+        self._ledger.tell_time(now_ms, partition.outbox)
         return [Recorded(result) for result in results]
 
     async def still_stand(self, partition: Partition, claims: Sequence[ClaimedOutbox]) -> list[bool]:

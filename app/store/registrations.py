@@ -111,7 +111,7 @@ class RegistrationStore:
         ]
         results: dict[int, Registration | Refused] = {}
         for (partition, items), (*rows, now_ms) in zip(chunks, await self._run(chunks, now, most_of_call), strict=True):
-            self._ledger.clock.set(now_ms)
+            self._ledger.tell_time(now_ms, partition.due)
             for item, row in zip(items, rows, strict=True):
                 results[item.place] = self._result(partition, item, row, now)
         return [results[place] for place in range(len(wanted))]

@@ -19,6 +19,7 @@ from app.store.vault import Vault
 
 # About so many keys are looked at between two turns of everybody else.
 _SCAN_AT_ONCE = 500
+_WALKED = "rb:{*}:*"
 _TRIES = 30
 # What a record that is none of ours may make its reader raise.
 _MALFORMED = (ValueError, TypeError, LookupError)
@@ -96,15 +97,8 @@ class SealedStore:
         May be ended at any time and begun again: what has been done is only looked at. Something that Redis moves
         about meanwhile may be visited, and counted, twice.
         """
-        cursor = 0
-        while True:
-            async with translated_errors():
-                cursor, names = await self._ledger.redis.scan(
-                    cursor, match="rb:{*}:*", count=_SCAN_AT_ONCE, _type="hash"
-                )
+        async for names in self._ledger.walk(_WALKED, "hash", _SCAN_AT_ONCE):
             yield await self._reseal([place for name in names for place in await self._places(name)])
-            if not cursor:
-                return
 
     async def _places(self, name: bytes) -> list[_Place]:
         places = []

@@ -130,7 +130,7 @@ class WatchStore:
         """Lease up to `limit` watches that fall due within the horizon; see claim_polls.lua."""
         arguments = [partition.prefix, round(horizon_seconds * 1000), round(lease_seconds * 1000), limit]
         now_ms, found, rows = await self._ledger.run("claim_polls", [partition.due], arguments)
-        self._ledger.clock.set(now_ms)
+        self._ledger.tell_time(now_ms, partition.due)
         lines = [tuple(line) for line in found]
 
         def claimed(row: Sequence[Any]) -> ClaimedPoll:
@@ -149,7 +149,7 @@ class WatchStore:
         for polled in steps:
             arguments += self._commit_arguments(polled)
         *results, now_ms = await self._ledger.run("commit_polls", [partition.due, partition.outbox], arguments)
-        self._ledger.clock.set(now_ms)
+        self._ledger.tell_time(now_ms, partition.due)
         return [Recorded(result) for result in results]
 
     def _commit_arguments(self, polled: PolledStep) -> list[object]:

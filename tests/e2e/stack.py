@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from app.dev.embedded_redis import EmbeddedRedis
 from app.dev.simulator import DEMO_ACCOUNT, SimulatorSettings, create_simulator
 from tests.builders import Pairs, make_body, make_key
 from tests.conftest import ADMIN_KEY, ENCRYPTION_KEY
@@ -19,6 +18,7 @@ from tests.judge import Delivery, Judgement, Subscriber, judge
 from tests.peers import PATIENCE_SECONDS, Receipt, Receiver, Reply, Upstream
 from tests.processes import Process, environment, start_api, start_worker, worker
 from tests.servers import serve
+from tests.topologies import Topology, open_topology
 
 ACCOUNT, PROJECT = DEMO_ACCOUNT.account_id, DEMO_ACCOUNT.project_id
 CONNECTOR = DEMO_ACCOUNT.connector_ids[0]
@@ -53,7 +53,7 @@ class Stack:
     """
 
     folder: Path
-    redis: EmbeddedRedis
+    redis: Topology
     simulator_url: str
     upstream: Upstream
     receiver: Receiver
@@ -154,15 +154,25 @@ def is_final(receipt: Receipt) -> bool:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, simulator: SimulatorSettings, **more: object) -> AsyncIterator[Stack]:
-    """Start everything on a Redis of its own whose append-only file loses nothing; `more` are Ringback's settings."""
+async def running(
+    folder: Path, *, simulator: SimulatorSettings, topology: Topology | None = None, **more: object
+) -> AsyncIterator[Stack]:
+    """Start everything, and a Redis of its own whose append-only file loses nothing if none is given.
+
+    `more` are Ringback's settings.
+    """
     async with AsyncExitStack() as stack:
-        redis = stack.enter_context(EmbeddedRedis(folder / "redis", appendfsync="always"))
+        redis = topology or open_topology(folder / "redis", appendfsync="always")
+        stack.callback(redis.kill)
+        redis.launch()
+        # Others are being served meanwhile.
+        await asyncio.to_thread(redis.settle)
         upstream, receiver = Upstream(create_simulator(simulator)), Receiver()
         simulator_url = await stack.enter_async_context(serve(upstream))
         receiver_url = await stack.enter_async_context(serve(receiver))
         settings = environment(
             redis_url=redis.url,
+            queue_redis_url=redis.queue_url,
             upstream_base_url=simulator_url,
             admin_key=ADMIN_KEY,
             encryption_keys=ENCRYPTION_KEY,

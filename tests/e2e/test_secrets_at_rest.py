@@ -129,16 +129,19 @@ async def _rotate(run: Run) -> None:
 
 async def _restart(run: Run) -> None:
     """Let a worker fail to read something, and end in good order."""
-    async with Redis.from_url(run.stack.redis.url) as redis:
-        async for name in redis.scan_iter("rb:*:sub:*"):
-            await redis.hset(name, "b", (await redis.hget(name, "b"))[:-1])
-            break
+    for master in run.stack.redis.masters():
+        async with Redis.from_url(master.url) as redis:
+            async for name in redis.scan_iter("rb:*:sub:*"):
+                await redis.hset(name, "b", (await redis.hget(name, "b"))[:-1])
+                break
     await run.subscribe(new_sid(), new_path())
 
 
 async def _found(run: Run) -> list[Leak]:
-    async with Redis.from_url(run.stack.redis.url) as redis:
-        places = {f"Redis {name}": content for name, content in (await everything_in(redis)).items()}
+    places: dict[str, bytes] = {}
+    for master in run.stack.redis.masters():
+        async with Redis.from_url(master.url) as redis:
+            places |= {f"Redis {name}": content for name, content in (await everything_in(redis)).items()}
     places |= {f"file {name}": content for name, content in files_in(run.stack.folder).items()}
     places |= run.answers
     for number, receipt in enumerate(run.stack.receiver.receipts):

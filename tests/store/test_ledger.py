@@ -11,6 +11,7 @@ from app.dev.embedded_redis import EmbeddedRedis, free_port
 from app.resources import Resources, open_resources
 from app.store.clock import StoreClock
 from app.store.connection import Ledger, StoreUnavailable, WrongPartitions
+from app.store.keys import all_partitions
 from tests.conftest import MakeSettings
 from tests.store.making import read, register
 
@@ -25,7 +26,8 @@ async def test_another_number_of_partitions_is_refused(resources: Resources) -> 
 
 
 async def test_the_clock_is_redis_own(resources: Resources) -> None:
-    resources.ledger.clock.set(1_000)
+    for partition in all_partitions(4):
+        resources.ledger.tell_time(1_000, partition.due)
     assert abs(resources.ledger.clock.now() - 1) < 5
 
     await resources.ledger.ping()
@@ -110,3 +112,32 @@ async def test_a_redis_that_is_back_within_a_moment_is_waited_for(tmp_path: Path
 
 async def test_a_redis_that_keeps_everything_needs_no_warning(resources: Resources) -> None:
     assert await resources.ledger.durability_warnings() == []
+
+
+def test_of_several_nodes_the_slowest_tells_the_time() -> None:
+    clock = StoreClock()
+    clock.set(90_000_000, "fast")
+    clock.set(5_000_000, "slow")
+    clock.set(90_000_000, "fast")
+    assert 5_000 <= clock.now() < 6_000
+
+    clock.set(7_000_000, "slow")
+    assert 7_000 <= clock.now() < 8_000
+
+
+async def test_a_walk_that_redis_was_restarted_under_meets_everything(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path, appendfsync="always") as server:
+        ledger = Ledger(server.url)
+        try:
+            names = {f"rb:{number}".encode() for number in range(300)}
+            for name in names:
+                await ledger.redis.hset(name, "field", "value")
+            met: set[bytes] = set()
+            async for some in ledger.walk("rb:*", "hash", 10):
+                if not met:
+                    server.kill()
+                    server.start()
+                met.update(some)
+            assert met == names
+        finally:
+            await ledger.aclose()

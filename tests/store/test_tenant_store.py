@@ -133,7 +133,7 @@ async def test_encryption_keys_can_be_rotated(resources: Resources, make_setting
 async def test_a_secret_that_was_moved_to_another_tenant_does_not_open(resources: Resources) -> None:
     one, other = [await resources.tenants.create("CRM", ACCOUNT, PROJECT, CONNECTOR) for _ in range(2)]
     redis = resources.ledger.redis
-    await redis.copy(keys.tenant(one.tenant.id), keys.tenant(other.tenant.id), replace=True)
+    await redis.hset(keys.tenant(other.tenant.id), mapping=await redis.hgetall(keys.tenant(one.tenant.id)))
 
     with pytest.raises(UndecryptableSecret):
         await resources.tenants.get(other.tenant.id)

@@ -37,8 +37,8 @@ async def has_rung(queue: ArqRedis, count: int) -> bool:
     return int(await queue.zcard(QUEUE)) == count
 
 
-async def test_a_ring_is_a_job_that_names_a_partition_and_nothing_else(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_a_ring_is_a_job_that_names_a_partition_and_nothing_else(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         doorbell.ring(3)
         await eventually(lambda: has_rung(queue, 1), "the ring")
         (job,) = await jobs(queue)
@@ -47,25 +47,25 @@ async def test_a_ring_is_a_job_that_names_a_partition_and_nothing_else(redis_url
         assert job["k"] == {}
 
 
-async def test_a_ring_that_nobody_hears_does_not_stay(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_a_ring_that_nobody_hears_does_not_stay(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         doorbell.ring(3)
         await doorbell.aclose()
         (job_id,) = await queue.zrange(QUEUE, 0, -1)
         assert 0 < await queue.pttl(job_key_prefix + job_id.decode()) <= 60_000
 
 
-async def test_rings_in_short_succession_are_one(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_rings_in_short_succession_are_one(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         for _ in range(50):
             doorbell.ring(0)
         await doorbell.aclose()
         assert await has_rung(queue, 1)
 
 
-async def test_a_ring_after_one_that_was_rung_is_rung_too(redis_url: str) -> None:
+async def test_a_ring_after_one_that_was_rung_is_rung_too(queue_url: str) -> None:
     """What it tells of may have come after the first one was heard."""
-    async with open_doorbell(redis_url) as (doorbell, queue):
+    async with open_doorbell(queue_url) as (doorbell, queue):
         doorbell.ring(0)
         await eventually(lambda: has_rung(queue, 1), "the first ring")
         for _ in range(50):
@@ -74,16 +74,16 @@ async def test_a_ring_after_one_that_was_rung_is_rung_too(redis_url: str) -> Non
         assert await has_rung(queue, 2)
 
 
-async def test_partitions_have_bells_of_their_own(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_partitions_have_bells_of_their_own(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         for partition in (0, 1, 0, 2):
             doorbell.ring(partition)
         await doorbell.aclose()
         assert sorted(str(job["a"]) for job in await jobs(queue)) == ["[0]", "[1]", "[2]"]
 
 
-async def test_a_ring_is_what_arq_itself_would_write(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_a_ring_is_what_arq_itself_would_write(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         doorbell.ring(3)
         await doorbell.aclose()
         [(ours, our_score)] = await queue.zrange(QUEUE, 0, -1, withscores=True)
@@ -95,8 +95,8 @@ async def test_a_ring_is_what_arq_itself_would_write(redis_url: str) -> None:
         assert our_job["et"] == our_score <= arqs_score == arqs_job["et"]
 
 
-async def test_partitions_that_are_rung_for_at_once_are_one_round_trip(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_partitions_that_are_rung_for_at_once_are_one_round_trip(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         await queue.config_resetstat()
         for partition in range(16):
             doorbell.ring(partition)
@@ -105,8 +105,8 @@ async def test_partitions_that_are_rung_for_at_once_are_one_round_trip(redis_url
         assert (await queue.info("commandstats"))["cmdstat_eval"]["calls"] == 1
 
 
-async def test_a_queue_that_nobody_listens_to_does_not_grow_without_end(redis_url: str) -> None:
-    async with open_doorbell(redis_url) as (doorbell, queue):
+async def test_a_queue_that_nobody_listens_to_does_not_grow_without_end(queue_url: str) -> None:
+    async with open_doorbell(queue_url) as (doorbell, queue):
         await queue.zadd(QUEUE, {f"job {number}": number for number in range(2000)})
         doorbell.ring(0)
         await doorbell.aclose()
