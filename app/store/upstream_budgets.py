@@ -62,8 +62,8 @@ class UpstreamBudgets:
         """Reserve a moment for each wish, up to so far ahead; see reserve_polls.lua. One round trip for all."""
         calls = [self._call(credentials, wanted, within_seconds) for credentials, wanted in wishes.items()]
         answers = await self._ledger.run_each(calls)
-        for now_ms, *_ in answers:
-            self._ledger.clock.set(now_ms)
+        for call, (now_ms, *_) in zip(calls, answers, strict=True):
+            self._ledger.tell_time(now_ms, call.names[0])
         return {credentials: _read(answer) for credentials, answer in zip(wishes, answers, strict=True)}
 
     def _call(self, credentials: CredentialSet, wishes: Sequence[Wish], within_seconds: float) -> ScriptCall:
