@@ -1,11 +1,14 @@
 """Scripts are run by their name; a Redis that does not know them, or any more, is given them."""
 
 import asyncio
+import re
+from importlib.resources import files
 
 import pytest
 
 from app.resources import Resources
 from app.store.connection import ScriptCall, StoreUnavailable
+from tests.processes import ROOT
 
 SWAPPED = ("swap_fields", ["hash"], ["field", "before", "after"])
 
@@ -47,3 +50,11 @@ async def test_one_of_several_that_fails_is_told_of(resources: Resources) -> Non
     await resources.ledger.redis.set("text", "no hash")
     with pytest.raises(StoreUnavailable):
         await resources.ledger.run_each([ScriptCall("swap_fields", ["text"], ["field", "before", "after"])])
+
+
+def test_the_readmes_user_may_do_what_the_scripts_do() -> None:
+    scripts = files("app.store").joinpath("lua").iterdir()
+    called = {command for script in scripts for command in re.findall(r"redis\.call\('(\w+)'", script.read_text())}
+    granted = re.search(r"^ACL SETUSER ledger (?:[^\n]|(?<=\\)\n)*", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert granted
+    assert {f"+{command.lower()}" for command in called} <= set(granted[0].split())
