@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from app.domain.breaker import Refused
@@ -77,7 +78,7 @@ class Work(Generic[ClaimT]):
     put_off: Callable[[Partition, ClaimT, Refused], Awaitable[float]] = _leave_to_lease
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Held(Generic[ClaimT]):
     """A claim, where it belongs to, and until when it is ours, in Unix seconds by the ledger's clock."""
 
@@ -101,7 +102,7 @@ class ClaimLoop(Generic[ClaimT]):
         self._reserved = 0
         self._asleep: Alarm[_Held[ClaimT]] = Alarm(self._wake, clock.now)
         # Awake, but not begun: they wait for a place.
-        self._waiting: dict[asyncio.Task[None], _Held[ClaimT]] = {}
+        self._waiting: dict[_Held[ClaimT], asyncio.Task[None]] = {}
         self._acting: set[asyncio.Task[None]] = set()
         # Rung for while there was no room, in order.
         self._wanted: dict[int, Partition] = {}
@@ -131,8 +132,8 @@ class ClaimLoop(Generic[ClaimT]):
         if self._looker is not None:
             await asyncio.wait({self._looker})
         self._work.wind_down()
-        not_begun = [*self._asleep.clear(), *self._waiting.values()]
-        for task in self._waiting:
+        not_begun = [*self._asleep.clear(), *self._waiting]
+        for task in self._waiting.values():
             task.cancel()
         by_partition: dict[Partition, list[ClaimT]] = {}
         for held in not_begun:
@@ -182,11 +183,11 @@ class ClaimLoop(Generic[ClaimT]):
 
     def _wake(self, held: _Held[ClaimT]) -> None:
         task = asyncio.create_task(self._run(held))
-        self._waiting[task] = held
-        task.add_done_callback(self._let_go)
+        self._waiting[held] = task
+        task.add_done_callback(partial(self._let_go, held))
 
-    def _let_go(self, task: asyncio.Task[None]) -> None:
-        self._waiting.pop(task, None)
+    def _let_go(self, held: _Held[ClaimT], task: asyncio.Task[None]) -> None:
+        self._waiting.pop(held, None)
         self._acting.discard(task)
         if not task.cancelled() and (error := task.exception()):
             # Its lease ends, and it is claimed again: nothing is lost but time.
@@ -208,18 +209,16 @@ class ClaimLoop(Generic[ClaimT]):
         async with self._places:
             now = self._clock.now()
             if now <= held.lease_ends - self._work.longest_seconds:
-                self._begin()
+                self._begin(held)
                 return await self._work.act(held.partition, held.claim)
         if now > held.lease_ends:
             return 0.0
         return await self._put_off(held, Refused(until=now, down_since=now))
 
     async def _put_off(self, held: _Held[ClaimT], refused: Refused) -> float:
-        self._begin()
+        self._begin(held)
         return await self._work.put_off(held.partition, held.claim, refused)
 
-    def _begin(self) -> None:
-        task = asyncio.current_task()
-        if task in self._waiting:
-            del self._waiting[task]
+    def _begin(self, held: _Held[ClaimT]) -> None:
+        if task := self._waiting.pop(held, None):
             self._acting.add(task)

@@ -168,7 +168,7 @@ def _answered(watch: Watch, answer: Answer, now: float, pace: Pace, latency: flo
 
 
 def _going_on(watch: Watch, events: tuple[Event, ...], now: float, pace: Pace, latency: float) -> Step:
-    after = watch if watch.trouble == NO_TROUBLE else replace(watch, trouble=NO_TROUBLE)
+    after = watch if watch.trouble is NO_TROUBLE else replace(watch, trouble=NO_TROUBLE)
     wait = _next_interval(after, now, pace)
     return Step(after, events, PollAgain(now + max(wait - latency, _LEAST_SHARE * wait)))
 
@@ -222,7 +222,7 @@ def _within_deadline(step: Step, now: float, pace: Pace) -> Step:
         end = _give_up(step.watch, "watch_expired", now)
         previous = step.events[-1].status if step.events else end.events[0].previous
         return Step(end.watch, (*step.events, replace(end.events[0], previous=previous)), StopPolling())
-    return replace(step, following=PollAgain(min(step.following.at, deadline)))
+    return replace(step, following=PollAgain(deadline)) if step.following.at > deadline else step
 
 
 def _between(least: float, wanted: float, most: float) -> float:

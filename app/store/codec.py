@@ -16,7 +16,7 @@ from app.domain.call import CallKey
 from app.domain.errors import RingbackError, UndecryptableSecret
 from app.domain.event import CallNames, Event
 from app.domain.snapshot import Ahead, Snapshot
-from app.domain.watch import Trouble, Watch
+from app.domain.watch import NO_TROUBLE, Trouble, Watch
 from app.store.short_forms import ShortTime, UnknownLayout, long_time, long_word, short_time, short_word
 from app.store.vault import Vault
 
@@ -115,7 +115,8 @@ class Lines:
             Ahead(long_word(ahead[0]), long_time(ahead[1])) if ahead else None,
             fingerprint,
         )
-        trouble = Trouble(failures, refusals, denied_since / 1000)
+        troubled = failures or refusals or denied_since
+        trouble = Trouble(failures, refusals, denied_since / 1000) if troubled else NO_TROUBLE
         # Any: what is written is one of the reasons.
         reason: Any = long_word(lost) or None
         return Watch(key, registered_at, phase_since / 1000, snapshot, trouble, reason)

@@ -154,9 +154,10 @@ class WatchStore:
 
     def _commit_arguments(self, polled: PolledStep) -> list[object]:
         claimed, step = polled.claimed, polled.step
-        changed = step.watch != claimed.watch
+        # Most polls find nothing new, and leave the very same watch.
+        changed = step.watch is not claimed.watch and step.watch != claimed.watch
         told, before = step.watch.snapshot, claimed.watch.snapshot
-        retold = (told.created_at, told.client_env) != (before.created_at, before.client_env)
+        retold = changed and (told.created_at, told.client_env) != (before.created_at, before.client_env)
         match step.following:
             case PollAgain(at):
                 next_ms, final_type = round(at * 1000), ""
