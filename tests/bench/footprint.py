@@ -40,6 +40,9 @@ _SAMPLED = 500
 _SCANNED = 1000
 _SETTLE_SECONDS = 0.2
 _NOTED, _IN_PROGRESS, _ENDED = "before its first poll", "live, in progress", "ended, with its attempts"
+# The letters before an id, for which see keys.py; other names are words.
+_KINDS = {"w": "watch", "r": "registrations", "s": "subscription", "l": "log", "c": "call"}
+_LONGEST_NAME = len("outbox")
 _AIMS = {_IN_PROGRESS: 2048, _ENDED: 1536}
 
 
@@ -136,7 +139,8 @@ async def _kinds(resources: Resources) -> tuple[int, dict[str, float]]:
     """Return how many keys there are, and how many bytes those of each kind take."""
     names = defaultdict(list)
     async for key in resources.ledger.redis.scan_iter(count=_SCANNED):
-        names[key.decode().split(":")[2]].append(key)
+        name = key.decode().split(":")[2]
+        names[_KINDS.get(name[0], name) if len(name) > _LONGEST_NAME else name].append(key)
     sizes = {}
     for kind, keys in names.items():
         pipe = resources.ledger.redis.pipeline(transaction=False)
