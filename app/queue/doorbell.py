@@ -45,7 +45,7 @@ end
 """
 
 # Rings for one partition are at least so far apart; the last one of a burst is always rung.
-_SPACING_SECONDS = 0.02
+_SPACING_SECONDS = 0.01
 # Between two round trips: at the most 200 a second, whatever is rung for.
 _BREATH_SECONDS = 0.005
 # A doorbell that nobody heard for so long tells nothing that the ticks would not.
