@@ -15,8 +15,8 @@ from app.outbound.http import ErrorClass, Exchange, NoAnswer
 from app.outbound.http1 import Bounds
 from app.outbound.origin import Origin
 
-# With so many, those that nobody uses are forgotten.
-_MOST_ORIGINS = 1000
+# With so many, or twice as many as are in use, those that nobody uses are forgotten.
+_FEW_ORIGINS = 1000
 # Parsing a URL costs as much as signing, and a subscription's is asked for five times within a call.
 _REMEMBERED_URLS = 16_384
 
@@ -38,6 +38,7 @@ class DirectClient:
         self._dialler = Dialler(connector)
         self._places = asyncio.Semaphore(max_connections)
         self._origins: dict[str, Origin] = {}
+        self._many_origins = _FEW_ORIGINS
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, bounds: Bounds) -> Exchange:
         """POST `body`; waiting for one of the connections counts.
@@ -72,8 +73,9 @@ class DirectClient:
     def _origin(self, name: str) -> Origin:
         origin = self._origins.get(name)
         if origin is None:
-            if len(self._origins) >= _MOST_ORIGINS:
+            if len(self._origins) >= self._many_origins:
                 self._origins = {kept: one for kept, one in self._origins.items() if not one.unused}
+                self._many_origins = max(_FEW_ORIGINS, 2 * len(self._origins))
             origin = self._origins[name] = Origin(self._dialler, name, KEEPALIVE_SECONDS)
         return origin
 

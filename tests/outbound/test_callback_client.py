@@ -1,27 +1,36 @@
 """The callback client: what a receiver gets, what is kept of its answer, and TLS."""
 
 import asyncio
+import gc
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from aiohttp.abc import AbstractResolver
 
 from app.outbound.callback import CallbackClient
 from app.outbound.http import Answer, ErrorClass, Exchange, NoAnswer
+from app.outbound.origin import Origin
 from tests.outbound.certificates import server_tls
 from tests.outbound.receivers import PATIENCE_SECONDS, Connection, always_ok, receiver
+from tests.outbound.resolvers import ScriptedResolver
 
 BODY = '{"type": "call.completed", "name": "Zoë"}'.encode()
 
 
 def _client(
-    *, timeout_seconds: float = PATIENCE_SECONDS, max_connections: int = 4, extra_trust_roots: Path | None = None
+    *,
+    timeout_seconds: float = PATIENCE_SECONDS,
+    max_connections: int = 4,
+    extra_trust_roots: Path | None = None,
+    resolver: AbstractResolver | None = None,
 ) -> CallbackClient:
     return CallbackClient(
         timeout_seconds=timeout_seconds,
         max_connections=max_connections,
         allow_private=True,
         extra_trust_roots=extra_trust_roots,
+        resolver=resolver,
     )
 
 
@@ -114,3 +123,24 @@ async def test_a_receiver_behind_tls_that_hangs_keeps_no_socket(tmp_path: Path, 
 
 def _open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
+
+
+async def test_what_was_sent_to_many_hosts_leaves_nothing_behind() -> None:
+    async def once(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(b"HTTP/1.1 204 None\r\nconnection: close\r\n\r\n")
+
+    async with receiver(once) as server, _client(resolver=ScriptedResolver(["127.0.0.1"])) as client:
+        await client.post(f"http://first.example:{server.port}", {}, BODY)
+        gc.collect()
+        before = _origins()
+        for number in range(2100):
+            result = await client.post(f"http://host-{number}.example:{server.port}", {}, BODY)
+            assert isinstance(result, Answer)
+        gc.collect()
+        assert server.connections == 2101
+        assert _origins() - before <= 1001
+
+
+def _origins() -> int:
+    return sum(isinstance(one, Origin) for one in gc.get_objects())
