@@ -17,8 +17,8 @@ from app.outbound.origin import Origin
 
 # With so many, or twice as many as are in use, those that nobody uses are forgotten.
 _FEW_ORIGINS = 1000
-# Parsing a URL costs as much as signing, and a subscription's is asked for five times within a call.
-_REMEMBERED_URLS = 16_384
+# Parsing a URL costs as much as signing. A turn asks for one up to ten times, and some receivers have but one.
+_REMEMBERED_URLS = 1024
 
 
 class _Target(NamedTuple):

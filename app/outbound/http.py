@@ -33,7 +33,7 @@ from app.outbound.transport import MAX_BODY_BYTES, AiohttpTransport
 
 USER_AGENT = f"Ringback/{version('ringback')}"
 # Parsing a URL is a tenth of a request's cost, and the same ones are asked for again and again.
-_REMEMBERED_URLS = 16_384
+_REMEMBERED_URLS = 1024
 # RFC 9110, section 15: what is below is no status.
 _LOWEST_STATUS = 100
 # A byte of a body takes at most six on its way, in a chunk of its own.
