@@ -31,7 +31,7 @@ from app.api.middleware import BodyLimit, RequestId
 from app.api.problems import install_handlers
 from app.api.rate_limits import RateLimitHeaders
 from app.api.readiness import Readiness
-from app.garbage import spare_the_collector
+from app.process import settle_in
 from app.resources import open_resources
 from app.settings import Settings, load_settings
 from app.telemetry.log import configure_logging
@@ -99,5 +99,5 @@ def __getattr__(name: str) -> Any:
     settings = load_settings("api")
     configure_logging(settings.log_level)
     globals()["app"] = create_app(settings)
-    spare_the_collector()
+    settle_in()
     return globals()["app"]

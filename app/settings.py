@@ -22,6 +22,9 @@ ENCRYPTION_KEY_BYTES = 32
 MAX_PORT = 65535
 # Two characters of base 32 carry the partition in every id.
 MAX_PARTITIONS = 1024
+# A poll in a quarter of an hour, and more than any worker can make.
+_LEAST_RPS = 0.001
+_MOST_RPS = 1_000_000
 
 # Narrow enough that every parser reads the same out of it. What else a user name or password holds is
 # percent-encoded; it is ASCII, and the name without a colon, as Basic authentication wants it.
@@ -87,7 +90,7 @@ class Settings(BaseSettings):
     """For one whole answer of the upstream; it is also the longest a dead worker's lease outlives a poll."""
     upstream_max_connections: int = Field(300, ge=1)
     """Connections of one poll worker to the upstream, and so its polls under way at once."""
-    upstream_max_rps: float = Field(0.0, ge=0)
+    upstream_max_rps: float = Field(0.0, ge=0, le=_MOST_RPS, allow_inf_nan=False)
     """Polls per second of each credential set (account, project and connector) at most, those of all workers together
     and the mirror's included; may be a fraction. 0 is no bound: the vendor names none."""
 
@@ -189,9 +192,18 @@ class Settings(BaseSettings):
             raise ValueError("needs at least one wait")
         return schedule
 
+    @field_validator("upstream_max_rps")
+    @classmethod
+    def _check_rate(cls, rate: float) -> float:
+        if 0 < rate < _LEAST_RPS:
+            raise ValueError(f"is 0, for no bound, or at least {_LEAST_RPS:g}")
+        return rate
+
     @field_validator("upstream_base_url")
     @classmethod
     def _check_base(cls, url: str) -> str:
+        if not url.isprintable():
+            raise ValueError("holds a character that no address has, such as a line break")
         parts = _split_url(url)
         plain = not (parts.query or parts.fragment or parts.username or parts.password)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or not plain):

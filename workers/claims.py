@@ -125,13 +125,29 @@ class ClaimLoop(Generic[ClaimT]):
             self._ring(partition.number)
 
     async def drain(self, patience_seconds: float) -> None:
-        """Give back what has not begun, and wait for what has."""
+        """Give back what has not begun, wait for what has, and for its records; a Redis that hangs ends none of it.
+
+        What is under way after `patience_seconds` is given up, and what could not be told to Redis in as long as a
+        lease outlives an action is left to the leases.
+        """
         self._draining = True
         self._own_looks.stop()
         self._wanted.clear()
-        if self._looker is not None:
-            await asyncio.wait({self._looker})
         self._work.wind_down()
+        if self._looker is not None:
+            self._looker.cancel()
+        await self._give_back()
+        if self._acting:
+            await asyncio.wait(set(self._acting), timeout=patience_seconds)
+        try:
+            async with asyncio.timeout(LEASE_MARGIN_SECONDS):
+                await self._work.finish()
+        except TimeoutError:
+            log.warning("records are left to be made again", extra={"loop": self._work.name})
+        for task in self._acting:
+            task.cancel()
+
+    async def _give_back(self) -> None:
         not_begun = [*self._asleep.clear(), *self._waiting]
         for task in self._waiting.values():
             task.cancel()
@@ -139,13 +155,11 @@ class ClaimLoop(Generic[ClaimT]):
         for held in not_begun:
             by_partition.setdefault(held.partition, []).append(held.claim)
         try:
-            for partition, claims in by_partition.items():
-                await self._work.release(partition, claims)
-        except StoreUnavailable as error:
+            async with asyncio.timeout(LEASE_MARGIN_SECONDS):
+                for partition, claims in by_partition.items():
+                    await self._work.release(partition, claims)
+        except (StoreUnavailable, TimeoutError) as error:
             log.warning("claims are left to their leases", extra={"claims": len(not_begun), "reason": str(error)})
-        if self._acting:
-            await asyncio.wait(set(self._acting), timeout=patience_seconds)
-        await self._work.finish()
 
     def _look_when_there_is_room(self) -> None:
         if self._looker is None and self._wanted and self._free():

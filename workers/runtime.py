@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from arq import cron, func
 
-from app.garbage import spare_the_collector
+from app.process import settle_in
 from app.queue import SteadyQueue, deserialize_job, serialize_job
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -75,7 +75,7 @@ class Runtime:
         await self._await_ledger(resources)
         self._resources = resources
         self._loop = await self._stack.enter_async_context(self.kind.open_loop(resources))
-        spare_the_collector()
+        settle_in()
         log.info("worker started", extra={"kind": self.kind.name, "partitions": len(self.partitions)})
 
     async def stop(self, _: dict[Any, Any]) -> None:

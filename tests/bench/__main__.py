@@ -58,7 +58,7 @@ def main(names: list[str]) -> None:
         return
     unknown = sorted(set(names) - set(_PARTS))
     if unknown:
-        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(_PARTS)}")
+        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(_PARTS)}, and soak by itself")
     _write({name: _PARTS[name]() for name in names or _PARTS})
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from app.dev.embedded_redis import EmbeddedRedis
 from app.domain.cadence import Answered, Pace, PollAgain, after_poll
-from app.domain.call import CallKey
-from app.domain.dialect import parse_answer
+from app.domain.call import Answer, CallKey
+from app.domain.dialect import fingerprint, parse_answer
 from app.domain.subscription import EventFilter
 from app.resources import Resources, open_resources
 from app.settings import load_settings
@@ -100,11 +100,13 @@ class Followed:
         if not self.sids:
             return
         now, key = time.time(), _key(self.sids[0])
-        # What is read of an answer does not name its call: it is that of all calls of one life.
-        told = Answered(parse_answer(answer(ACCOUNT, PROJECT, CONNECTOR, key.call_sid, now), key))
+        # What is read of an answer does not name its call: it is that of all calls of one life, but for the fingerprint.
+        told = parse_answer(answer(ACCOUNT, PROJECT, CONNECTOR, key.call_sid, now), key)
         for partition in all_partitions(self.resources.settings.partitions):
             while claims := [one for one in await self._claim(partition, _AT_ONCE) if not one.watch.snapshot.known]:
-                await self.resources.watches.commit(partition, [_polled(claim, told, now) for claim in claims])
+                await self.resources.watches.commit(
+                    partition, [_polled(claim, _of(claim, told, now), now) for claim in claims]
+                )
 
     async def _claim(self, partition: Partition, limit: int) -> list[ClaimedPoll]:
         return await self.resources.watches.claim(
@@ -150,3 +152,9 @@ def _polled(claim: ClaimedPoll, told: Answered, now: float) -> PolledStep:
     """Return what a poll at `now` leads to, but that the next one is far away."""
     step = after_poll(claim.watch, told, now, Pace(), 0.5)
     return PolledStep(claim, replace(step, following=PollAgain(now + _EVERYTHING_SECONDS / 2)), now)
+
+
+def _of(claim: ClaimedPoll, told: Answer, now: float) -> Answered:
+    """Return what was told of one call, as a poll of its own call would have read it."""
+    body = answer(ACCOUNT, PROJECT, CONNECTOR, claim.watch.key.call_sid, now)
+    return Answered(replace(told, fingerprint=fingerprint(body)))

@@ -125,6 +125,13 @@ def _open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
+@pytest.mark.parametrize("path", ["/x?", "/?", "/x?a=b", "/x", "/a%2Fb//c?d=%20"])
+async def test_a_path_is_sent_byte_for_byte(path: str) -> None:
+    async with receiver(always_ok) as server, _client() as client:
+        await client.post(server.url + path, {}, BODY)
+    assert server.requests[0].split(b" ")[1] == path.encode()
+
+
 async def test_what_was_sent_to_many_hosts_leaves_nothing_behind() -> None:
     async def once(connection: Connection) -> None:
         await connection.request()

@@ -275,9 +275,26 @@ async def test_drain_has_bounded_patience_and_needs_no_redis() -> None:
     await actor.until(actor.begun, 1)
     ledger.away = True
     await asyncio.wait_for(loop.drain(0.01), PATIENCE_SECONDS)
-    assert loop.held == 1
     actor.open.set()
-    await actor.until(actor.ended, 1)
+    await settle_down()
+    assert (loop.held, actor.begun, actor.ended) == (0, ["0"], [])
+
+
+async def test_drain_ends_although_redis_hangs() -> None:
+    clock = StoreClock()
+    for_ever = asyncio.Event()
+
+    async def hangs(*_: object) -> None:
+        await for_ever.wait()
+
+    ledger, actor = Ledger(errands(clock, 3, in_seconds=60)), Actor(clock)
+    work = Work("errand", ledger.claim, actor.act, hangs, LONGEST_SECONDS, 1, finish=hangs)
+    loop = ClaimLoop(work, clock, ledger.rung.append)
+    await loop.look(HERE)
+
+    await asyncio.wait_for(loop.drain(0), 2 * LEASE_MARGIN_SECONDS + PATIENCE_SECONDS)
+
+    assert loop.held == 0
 
 
 async def test_an_action_that_fails_is_told_of_and_frees_its_place(caplog: pytest.LogCaptureFixture) -> None:

@@ -56,7 +56,7 @@ def test_it_ticks_every_second(arq_worker: Worker) -> None:
 
 
 def test_it_hears_soon_and_keeps_nothing(arq_worker: Worker, kind: str) -> None:
-    assert arq_worker.poll_delay_s == pytest.approx(0.02)
+    assert arq_worker.poll_delay_s == pytest.approx(0.01)
     assert arq_worker.keep_result_s == 0
     assert arq_worker.functions[f"{kind}_due"].keep_result_s == 0
     assert not arq_worker.retry_jobs
