@@ -32,11 +32,11 @@ from tests.builders import LIFE
 from tests.processes import Process, environment
 
 _RUNS = 3
-_CALLS = 9000
+_CALLS = 14_000
 _RECEIVERS = 10
 _CONNECTIONS = 100
 _WARM = 3000
-_COUNT = 10_000
+_COUNT = 8000
 _PATIENCE_SECONDS = 120.0
 _WORKERS = {1: "worker, one receiver", _RECEIVERS: "worker, ten receivers"}
 _OWN, _AIOHTTP = "bare loop, same client", "bare loop, aiohttp"

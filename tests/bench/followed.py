@@ -100,7 +100,7 @@ class Followed:
         if not self.sids:
             return
         now, key = time.time(), _key(self.sids[0])
-        # What is read of an answer does not name its call: it is that of all calls of one life, but for the fingerprint.
+        # But for the fingerprint, what is read of an answer names no call: it is that of all calls of one life.
         told = parse_answer(answer(ACCOUNT, PROJECT, CONNECTOR, key.call_sid, now), key)
         for partition in all_partitions(self.resources.settings.partitions):
             while claims := [one for one in await self._claim(partition, _AT_ONCE) if not one.watch.snapshot.known]:
