@@ -78,7 +78,7 @@ class SteadyCluster(RedisCluster):
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> "_SteadyPipeline":
         if transaction or shard_hint:
-            raise NotImplementedError("A cluster has no transactions over several nodes.")
+            raise ValueError("A cluster has no transactions over several nodes.")
         return _SteadyPipeline(self)
 
 
