@@ -54,7 +54,7 @@ soak: $(STAMP) ## Run everything for half an hour at half of saturation; fails w
 	$(BIN)/python -m tests.bench soak
 
 lock: ## Renew the lock files (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra tracing pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --no-emit-package ringback pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra contract --no-emit-package ringback --constraints requirements-dev.lock pyproject.toml -o requirements-contract.lock
 
