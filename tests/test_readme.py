@@ -7,18 +7,23 @@ from pydantic import SecretStr
 
 from app.settings import PREFIX, Settings
 
+README = Path(__file__).parents[1] / "README.md"
 _ROW = re.compile(rf"^\| `{PREFIX}(\w+)` \| ([^|]+) \|", re.MULTILINE)
+_NAME = re.compile(rf"{PREFIX}([A-Z0-9_]+)\b")
 
 
 def test_the_settings_table_names_every_setting_and_its_default() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    told = {name.lower(): default.strip().strip("`") for name, default in _ROW.findall(readme)}
+    told = {name.lower(): default.strip().strip("`") for name, default in _ROW.findall(README.read_text())}
     assert told.keys() == Settings.model_fields.keys()
     for name, field in Settings.model_fields.items():
         if told[name].startswith("required"):
             assert not _text(field.default)
         elif told[name] != "the same":
             assert told[name] == _text(field.default)
+
+
+def _sources() -> str:
+    return "".join(path.read_text() for path in (README.parent / "app").rglob("*.py"))
 
 
 def _text(default: object) -> str:
@@ -29,3 +34,11 @@ def _text(default: object) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def test_whatever_else_the_readme_names_is_read_by_a_command() -> None:
+    """So that the address in the container's command, say, is not ignored in silence."""
+    read = {field.upper() for field in Settings.model_fields} | set(_NAME.findall(_sources()))
+    named = set(_NAME.findall(README.read_text()))
+    assert named
+    assert named <= read

@@ -17,7 +17,7 @@ WorkerKind = Literal["poll", "deliver"]
 
 
 @click.command()
-@click.option("--host", default=LOOPBACK, show_default=True, envvar="RINGBACK_BINDLOOPBACK", show_envvar=True)
+@click.option("--host", default=LOOPBACK, show_default=True, envvar="RINGBACK_BIND_HOST", show_envvar=True)
 @click.option("--port", default=8000, show_default=True, envvar="RINGBACK_BIND_PORT", show_envvar=True, type=PORT)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many processes.")
 def api(host: str, port: int, workers: int) -> None:
