@@ -9,6 +9,7 @@ from app.cli.encryption import secrets
 from app.cli.keys import keys
 from app.cli.peers import listen, simulate
 from app.cli.serving import api, dev, worker
+from app.cli.settings import settings
 from app.cli.tenants import tenants
 
 
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for command in (api, worker, dev, simulate, listen, tenants, keys, secrets):
+for command in (api, worker, dev, simulate, listen, tenants, keys, secrets, settings):
     main.add_command(command)
