@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from app.domain import ids
 from app.domain.echoes import without_echoes
 from app.domain.event import event_id, payload
 from app.domain.retry import AttemptResult, Responded, Unreachable
 from app.domain.retry_after import retry_after_seconds
 from app.domain.signing import signed_headers
+from app.domain.timestamps import unix_seconds
 from app.outbound.callback import CallbackClient
 from app.outbound.http import Answer, Exchange, NoAnswer
 from app.store.clock import StoreClock
@@ -87,7 +89,7 @@ def tell(claim: ClaimedOutbox, pending: PendingEvent, attempt: LoggedAttempt) ->
     """Count an attempt and write its line in the log."""
     _ATTEMPTS[attempt.outcome].inc()
     if attempt.outcome == "delivered":
-        metrics.EVENT_LATENCY.observe(max(0.0, attempt.at - pending.event.observed_at))
+        _observe_latencies(claim, pending, attempt.at + attempt.duration_ms / 1000)
     log.log(
         logging.INFO if attempt.outcome == "delivered" else logging.WARNING,
         "attempt",
@@ -102,3 +104,12 @@ def tell(claim: ClaimedOutbox, pending: PendingEvent, attempt: LoggedAttempt) ->
             "duration_ms": attempt.duration_ms,
         },
     )
+
+
+def _observe_latencies(claim: ClaimedOutbox, pending: PendingEvent, accepted_at: float) -> None:
+    """Tell how old an event was when its receiver accepted it; before there was a subscription nobody waited for it."""
+    event = pending.event
+    made_at = ids.made_at(claim.subscription_id)
+    occurred_at = unix_seconds(event.occurred_at) or event.observed_at
+    metrics.EVENT_LATENCY.observe(max(0.0, accepted_at - max(occurred_at, made_at)))
+    metrics.DELIVERY_LATENCY.observe(max(0.0, accepted_at - max(event.observed_at, made_at)))

@@ -110,6 +110,8 @@ class ClaimLoop(Generic[ClaimT]):
         self._own_looks = OwnLooks(self.look)
         self._draining = False
         metrics.IN_FLIGHT.labels(work.name).set_function(lambda: self.held)
+        self._claimed = metrics.CLAIMS.labels(work.name)
+        self._lost = metrics.LEASES_LOST.labels(work.name)
 
     @property
     def held(self) -> int:
@@ -144,6 +146,7 @@ class ClaimLoop(Generic[ClaimT]):
                 await self._work.finish()
         except TimeoutError:
             log.warning("records are left to be made again", extra={"loop": self._work.name})
+        self._lost.inc(len(self._acting))
         for task in self._acting:
             task.cancel()
 
@@ -159,6 +162,7 @@ class ClaimLoop(Generic[ClaimT]):
                 for partition, claims in by_partition.items():
                     await self._work.release(partition, claims)
         except (StoreUnavailable, TimeoutError) as error:
+            self._lost.inc(len(not_begun))
             log.warning("claims are left to their leases", extra={"claims": len(not_begun), "reason": str(error)})
 
     def _look_when_there_is_room(self) -> None:
@@ -184,6 +188,7 @@ class ClaimLoop(Generic[ClaimT]):
         finally:
             self._reserved -= limit
             self._look_when_there_is_room()
+        self._claimed.inc(len(claims))
         now = self._clock.now()
         for claim in claims:
             lease_ends = max(claim.due_at, now) + self._lease_seconds
@@ -205,6 +210,7 @@ class ClaimLoop(Generic[ClaimT]):
         self._acting.discard(task)
         if not task.cancelled() and (error := task.exception()):
             # Its lease ends, and it is claimed again: nothing is lost but time.
+            self._lost.inc()
             log.error("%s failed", self._work.name, exc_info=error)
         self._look_when_there_is_room()
 
@@ -225,7 +231,8 @@ class ClaimLoop(Generic[ClaimT]):
             if now <= held.lease_ends - self._work.longest_seconds:
                 self._begin(held)
                 return await self._work.act(held.partition, held.claim)
-        if now > held.lease_ends:
+        if now > held.lease_ends or self._work.put_off is _leave_to_lease:
+            self._lost.inc()
             return 0.0
         return await self._put_off(held, Refused(until=now, down_since=now))
 

@@ -35,6 +35,9 @@ _HELD_SECONDS = 0.02
 # After these somebody has something to do now that this worker does not go on with.
 _DUE_NOW = (Recorded.STALE, Recorded.DUE_ANEW)
 
+_STALE = metrics.STALE.labels("deliver")
+_LEASES_LOST = metrics.LEASES_LOST.labels("deliver")
+
 log = logging.getLogger(__name__)
 
 
@@ -119,6 +122,7 @@ class Deliverer:
             about = {"tenant_id": claim.tenant_id, "subscription_id": claim.subscription_id}
             # To be expected while a tenant is being deleted; what is claimed here is cancelled next.
             log.warning(str(error), extra=about)
+            _LEASES_LOST.inc()
             return 0.0
 
     async def put_off(self, partition: Partition, claim: ClaimedOutbox, refused: Refused) -> float:
@@ -142,7 +146,7 @@ class Deliverer:
     async def _settle(self, partition: Partition, settlement: Settlement) -> Recorded:
         recorded = await self._records.submit(partition, settlement)
         if recorded is Recorded.STALE:
-            metrics.STALE.labels("deliver").inc()
+            _STALE.inc()
         if recorded in _DUE_NOW or (recorded is Recorded.DONE_WITH_MORE and not settlement.lease_seconds):
             self._doorbell.ring(partition.number)
         return recorded
@@ -155,6 +159,7 @@ class Deliverer:
 
 
 def _unrecorded(claim: ClaimedOutbox, error: StoreUnavailable) -> float:
+    _LEASES_LOST.inc()
     log.warning(
         "a delivery could not be recorded, it will be done again",
         extra={"subscription_id": claim.subscription_id, "reason": str(error)},

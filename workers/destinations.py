@@ -44,6 +44,9 @@ _OVERLAP_SECONDS = 2.0
 # What is remembered of destinations, at most.
 _MOST_REMEMBERED = 20_000
 
+_OPENED, _CLOSED = (metrics.BREAKERS.labels(to) for to in ("open", "closed"))
+_HELD_BY_BREAKER, _HELD_BY_CROWD = (metrics.HELD_BACK.labels(reason) for reason in ("breaker", "busy"))
+
 log = logging.getLogger(__name__)
 
 
@@ -168,7 +171,7 @@ class Destinations:
             if probe:
                 log.info("breaker stays open", extra={**target.about, "error": error})
             else:
-                metrics.BREAKERS.labels("open").inc()
+                _OPENED.inc()
                 log.warning("breaker open", extra={**target.about, "error": error})
 
     async def _answered(self, target: Target) -> None:
@@ -179,14 +182,14 @@ class Destinations:
         if digest_of(target.name) in self._troubled:
             self._forget(target)
             if await self._breakers.succeeded(target.name):
-                metrics.BREAKERS.labels("closed").inc()
+                _CLOSED.inc()
                 log.info("breaker closed", extra=target.about)
 
     def _refused(self, target: Target) -> Refused | None:
         refused = self._refusals.get(digest_of(target.name))
         if refused is None or refused.until <= self._clock.now():
             return None
-        metrics.HELD_BACK.labels("breaker").inc()
+        _HELD_BY_BREAKER.inc()
         return refused
 
     def _crowded(self, target: Target) -> Refused | None:
@@ -198,7 +201,7 @@ class Destinations:
             largest = self._places_each // 2
         if self._waiting[target] < largest:
             return None
-        metrics.HELD_BACK.labels("busy").inc()
+        _HELD_BY_CROWD.inc()
         now = self._clock.now()
         return Refused(until=now + _BUSY_SECONDS, down_since=now)
 

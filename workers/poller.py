@@ -7,6 +7,8 @@ from typing import get_args
 
 from app.domain import cadence
 from app.domain.cadence import Failed, Pace, PollAgain, PollOutcome, Step
+from app.domain.call import LOST, PHASES
+from app.domain.event import Event, LostReason
 from app.outbound.upstream import UpstreamClient
 from app.queue import Doorbell
 from app.store.clock import StoreClock
@@ -23,6 +25,11 @@ log = logging.getLogger(__name__)
 _NOT_RECORDED = "a poll could not be recorded, it will be done again"
 # Bound to their labels once: that costs as much as all the rest of counting.
 _POLLS = {kind: metrics.POLLS.labels(kind.__name__.lower()) for kind in get_args(PollOutcome)}
+_EVENTS = {name: metrics.EVENTS.labels(f"call.{name}") for name in (*PHASES, LOST)}
+_OTHER_EVENTS = metrics.EVENTS.labels("other")
+_LOST = {reason: metrics.CALLS_LOST.labels(reason) for reason in get_args(LostReason)}
+_STALE = metrics.STALE.labels("poll")
+_LEASES_LOST = metrics.LEASES_LOST.labels("poll")
 
 
 class Poller:
@@ -88,15 +95,16 @@ class Poller:
         try:
             recorded = await self._records.submit(partition, polled)
         except StoreUnavailable as error:
+            _LEASES_LOST.inc()
             log.warning(_NOT_RECORDED, extra=_fields(claim, reason=str(error)))
             return 0.0
         if recorded is Recorded.STALE:
-            metrics.STALE.labels("poll").inc()
+            _STALE.inc()
         else:
             if recorded is Recorded.DONE_WITH_MORE:
                 self._doorbell.ring(partition.number)
             for event in step.events:
-                metrics.EVENTS.labels("yes" if event.final else "no").inc()
+                _count(event)
             if step.events:
                 log.info("call changed", extra=_fields(claim, events=[event.type for event in step.events]))
         return step.following.at if isinstance(step.following, PollAgain) else 0.0
@@ -105,11 +113,19 @@ class Poller:
     def _lingered(polled: PolledStep, recorded: Recorded | Exception) -> None:
         match recorded:
             case Recorded.STALE:
-                metrics.STALE.labels("poll").inc()
+                _STALE.inc()
             case StoreUnavailable():
+                _LEASES_LOST.inc()
                 log.warning(_NOT_RECORDED, extra=_fields(polled.claimed, reason=str(recorded)))
             case Exception():
+                _LEASES_LOST.inc()
                 log.error(_NOT_RECORDED, extra=_fields(polled.claimed), exc_info=recorded)
+
+
+def _count(event: Event) -> None:
+    _EVENTS.get(event.name, _OTHER_EVENTS).inc()
+    if event.name == LOST:
+        _LOST[event.reason].inc()
 
 
 def _may_linger(step: Step, now: float) -> bool:

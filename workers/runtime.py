@@ -102,7 +102,7 @@ class Runtime:
         except StoreUnavailable as error:
             log.warning("no tick", extra={"reason": str(error)})
             return
-        metrics.DUE.labels(self.kind.name).set(sum(counts))
+        metrics.DUE.show({(self.kind.name,): sum(counts)})
         second = int(self._resources.ledger.clock.now())
         await asyncio.gather(
             *(

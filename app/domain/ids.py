@@ -65,6 +65,12 @@ def partition_of(subscription: str) -> int | None:
     return decode(match[1][:_PARTITION_LENGTH]) if match else None
 
 
+def made_at(subscription: str) -> float:
+    """Return when a subscription was made, which its id tells, in Unix seconds."""
+    begin = len("sub_") + _PARTITION_LENGTH
+    return decode(subscription[begin : begin + _TIME_LENGTH]) / 1000
+
+
 def delivery_id(subscription: str, sequence: int) -> str:
     """Return the id of an event on its way to a subscription: a function of both."""
     return f"dlv_{subscription.removeprefix('sub_')}{encode(sequence, _SEQUENCE_LENGTH)}"

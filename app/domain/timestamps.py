@@ -40,6 +40,14 @@ def from_unix(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+# One event goes to as many subscriptions as its call has.
+@lru_cache(1024)
+def unix_seconds(text: str) -> float | None:
+    """Return the instant that a text tells in Unix seconds, or None when it tells none."""
+    instant = parse_timestamp(text)
+    return instant.timestamp() if instant else None
+
+
 # What is made in one request has one time, and tells it twice for each.
 @lru_cache(64)
 def format_unix(seconds: float) -> str:
