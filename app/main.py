@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources:
+        async with open_resources(settings) as resources, resources.vital_signs.published("api"):
             readiness = Readiness(resources.ledger, settings.partitions)
             await readiness.at_boot()
             app.state.backend = Backend(resources, readiness)

@@ -11,7 +11,7 @@ from app.domain.breaker import cooldowns
 from app.domain.callback_url import CallbackUrlRules
 from app.outbound.callback import CallbackClient
 from app.outbound.upstream import open_upstream
-from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, open_queue
+from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, QueueVitalSigns, open_queue
 from app.service import Service
 from app.service.callbacks import CallbackService
 from app.service.calls import CallService
@@ -24,6 +24,7 @@ from app.service.registrations import RegistrationService
 from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
+from app.service.vital_signs import VitalSignsService
 from app.settings import Settings
 from app.store.api_keys import ApiKeyStore
 from app.store.breakers import BreakerStore
@@ -44,6 +45,7 @@ from app.store.tenant_records import TenantRecords
 from app.store.tenants import TenantStore
 from app.store.upstream_budgets import UpstreamBudgets
 from app.store.vault import Vault
+from app.store.vital_signs import VitalSigns
 from app.store.watches import WatchStore
 
 # Requests of one process to the upstream about calls that nobody follows, at once: anybody may cause them.
@@ -70,6 +72,7 @@ class Resources:
     poll_doorbell: Doorbell
     deliver_doorbell: Doorbell
     service: Service
+    vital_signs: VitalSignsService
 
 
 class _Stores:
@@ -128,6 +131,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             service=_service(
                 settings, stores, callbacks, read_through, poll_bell=poll_doorbell, deliver_bell=deliver_doorbell
             ),
+            vital_signs=VitalSignsService(ledger, VitalSigns(ledger, settings.partitions), QueueVitalSigns(queue)),
         )
 
 

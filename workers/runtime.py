@@ -72,6 +72,7 @@ class Runtime:
             if probes:
                 self._stack.push_async_callback(probes.cleanup)
         resources = await self._stack.enter_async_context(open_resources(self.settings))
+        await self._stack.enter_async_context(resources.vital_signs.published(self.kind.name))
         await self._await_ledger(resources)
         self._resources = resources
         self._loop = await self._stack.enter_async_context(self.kind.open_loop(resources))

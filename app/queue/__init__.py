@@ -11,6 +11,7 @@ from app.queue.doorbell import (
     serialize_job,
 )
 from app.queue.steady import SteadyQueue
+from app.queue.vital_signs import QueueSigns, QueueUnavailable, QueueVitalSigns
 
 __all__ = [
     "DELIVER_DUE",
@@ -18,6 +19,9 @@ __all__ = [
     "POLL_DUE",
     "POLL_QUEUE",
     "Doorbell",
+    "QueueSigns",
+    "QueueUnavailable",
+    "QueueVitalSigns",
     "SteadyQueue",
     "deserialize_job",
     "open_queue",

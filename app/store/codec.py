@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 
-from app.domain.call import CallKey
+from app.domain.call import CallKey, Phase
 from app.domain.errors import RingbackError, UndecryptableSecret
 from app.domain.event import CallNames, Event
 from app.domain.snapshot import Ahead, Snapshot
@@ -168,6 +168,12 @@ def pack_state(watch: Watch) -> bytes:
             _ms(trouble.denied_since), short_word(watch.lost or ""), snapshot.fingerprint,
         ],
     )  # fmt: skip
+
+
+def unpack_phase(state: bytes) -> Phase:
+    """Read from what `pack_state` wrote in which phase the call is."""
+    _, status, latest, _, seen = unpack(state)[:5]
+    return Snapshot(long_word(status), long_word(latest), seen={long_word(name): n for name, n in seen.items()}).phase
 
 
 def pack_told(snapshot: Snapshot) -> bytes:

@@ -15,6 +15,7 @@ from redis.backoff import ExponentialBackoff
 
 from app.domain.errors import RingbackError
 from app.redis_connections import open_redis
+from app.redis_health import RedisHealth, health_of, is_unpersisted, may_evict
 from app.store import keys
 from app.store.clock import StoreClock
 from app.store.gathering import Gathering
@@ -229,6 +230,10 @@ class Ledger:
             warnings.append(f"The clocks of the cluster's nodes are {apart:.1f} s apart: set them by NTP.")
         return warnings
 
+    async def health(self) -> RedisHealth:
+        """Return how the masters are doing, all together; raises `StoreUnavailable`."""
+        return health_of((await self._ask_all("INFO")).values())
+
     async def aclose(self) -> None:
         await self.redis.aclose()
 
@@ -245,10 +250,10 @@ async def translated_errors() -> AsyncIterator[None]:
 
 def _durability_warnings(info: Mapping[str, Any]) -> list[str]:
     warnings = []
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
+    if may_evict(info):
+        policy = info["maxmemory_policy"]
         warnings.append(f"Redis may evict keys (maxmemory-policy {policy}): set it to noeviction, or calls get lost.")
-    if not info.get("aof_enabled"):
+    if is_unpersisted(info):
         warnings.append("Redis has no append-only file: set appendonly yes, or a restart forgets every call.")
     return warnings
 
