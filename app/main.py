@@ -27,6 +27,7 @@ from app.api import (
 from app.api.cors import allow_origins
 from app.api.deps import Backend
 from app.api.housekeeping import housekeeping
+from app.api.measuring import Measuring
 from app.api.middleware import BodyLimit, RequestId
 from app.api.problems import install_handlers
 from app.api.rate_limits import RateLimitHeaders
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Outside of what may refuse a request, so that scripts can read the refusal.
     allow_origins(app, settings.cors_origins)
     app.add_middleware(RequestId)
+    app.add_middleware(Measuring, routes=app.routes)
     app.openapi = cache(partial(document.describe, app))  # type: ignore[method-assign] # FastAPI's own way to say it
     return app
 
