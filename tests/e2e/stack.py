@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from app.dev.embedded_redis import HOST, free_port
 from app.dev.simulator import DEMO_ACCOUNT, SimulatorSettings, create_simulator
 from tests.builders import Pairs, make_body, make_key
 from tests.conftest import ADMIN_KEY, ENCRYPTION_KEY
@@ -49,7 +50,8 @@ def new_sid() -> str:
 class Stack:
     """What runs, and keeps its data and its logs in a folder.
 
-    `api` and `admin` are clients of the API with a tenant's key and with the admin key.
+    `api` and `admin` are clients of the API with a tenant's key and with the admin key; `metrics` are the addresses of
+    each process' metrics, by its role.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Stack:
     api: httpx.AsyncClient
     admin: httpx.AsyncClient
     signing_secret: str
+    metrics: Mapping[str, str]
 
     async def place(self, count: int, life: Sequence[tuple[float, str]] | None = None) -> list[str]:
         """Place calls at the simulator, each with this life or with one of the simulator's own, and return the SIDs."""
@@ -179,10 +182,13 @@ async def running(
             allow_private_callbacks=True,
             allow_http_callbacks=True,
             callback_ports="*",
-            worker_port=0,
+            worker_host=HOST,
             **(PACE | more),
         )
-        poll_worker, deliver_worker = (worker(kind, settings, folder) for kind in ("poll", "deliver"))
+        ports = {kind: free_port() for kind in ("poll", "deliver")}
+        poll_worker, deliver_worker = (
+            worker(kind, settings | environment(worker_port=port), folder) for kind, port in ports.items()
+        )
         for process in (poll_worker, deliver_worker):
             stack.callback(process.kill)
         (api, api_url), _, _ = await asyncio.gather(
@@ -204,6 +210,8 @@ async def running(
             api=client,
             admin=admin,
             signing_secret=tenant["signing_secret"],
+            metrics={"api": f"{api_url}/metrics"}
+            | {kind: f"http://{HOST}:{port}/metrics" for kind, port in ports.items()},
         )
 
 
