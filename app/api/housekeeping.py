@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from app.api.readiness import Readiness
 from app.domain.errors import RingbackError
+from app.service.beside import beside
 from app.service.tenants import TenantService
 
 # How long what a dead process has left lies there; looking costs one command.
@@ -20,13 +21,8 @@ async def housekeeping(
     tenants: TenantService, readiness: Readiness, interval_seconds: float = INTERVAL_SECONDS
 ) -> AsyncIterator[None]:
     """Look at once, and then again and again until the end."""
-    task = asyncio.create_task(_finish_deletions(tenants, readiness, interval_seconds))
-    try:
+    async with beside(_finish_deletions(tenants, readiness, interval_seconds)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _finish_deletions(tenants: TenantService, readiness: Readiness, interval_seconds: float) -> None:

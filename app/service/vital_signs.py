@@ -11,7 +11,7 @@ import platform
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from app.domain.errors import RingbackError
 from app.queue import QueueSigns, QueueVitalSigns
 from app.redis_health import RedisHealth
+from app.service.beside import beside
 from app.store.connection import Ledger
 from app.store.vital_signs import LedgerSigns, VitalSigns
 from app.telemetry import metrics
@@ -60,13 +61,8 @@ class VitalSignsService:
     async def published(self, role: str) -> AsyncIterator[None]:
         """Say which role this process has, and show the vital signs: at once, and again and again until the end."""
         metrics.BUILD_INFO.labels(version("ringback"), platform.python_version(), role).set(1)
-        task = asyncio.create_task(self._publish_for_ever())
-        try:
+        async with beside(self._publish_for_ever()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def publish(self) -> None:
         """Read them once and show them; takes a few seconds at most, and raises nothing for a Redis that is away."""

@@ -10,6 +10,7 @@ from app.domain.call import CallKey
 from app.domain.dialect import parse_answer
 from app.domain.subscription import EventFilter
 from app.outbound.callback import CallbackClient
+from app.outbound.upstream import UpstreamClient
 from app.resources import Resources
 from app.store.breakers import BreakerStore
 from app.store.deliveries import ClaimedOutbox
@@ -21,6 +22,8 @@ from tests.builders import LIFE, Pairs, make_body, make_key
 from workers.attempts import Attempts
 from workers.deliverer import Deliverer
 from workers.destinations import Destinations
+from workers.politeness import Politeness
+from workers.poller import Poller
 from workers.signing_keys import SigningKeys
 
 _LEASE_SECONDS = 20.0
@@ -117,6 +120,17 @@ class Desk:
             doorbell=self.resources.deliver_doorbell,
             schedule=schedule,
             timeout_seconds=2.0,
+        )
+
+    def poller(self, upstream: UpstreamClient, pace: Pace) -> Poller:
+        watches, clock = self.resources.watches, self.resources.ledger.clock
+        return Poller(
+            watches=watches,
+            upstream=upstream,
+            clock=clock,
+            doorbell=self.resources.deliver_doorbell,
+            pace=pace,
+            politeness=Politeness(watches=watches, clock=clock, pace=pace, timeout_seconds=1.0, budgets=None),
         )
 
 

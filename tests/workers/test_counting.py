@@ -22,7 +22,6 @@ from tests.servers import serve
 from tests.workers.ledger import Desk
 from workers.attempts import tell
 from workers.claims import ClaimLoop, Work
-from workers.politeness import Politeness
 from workers.poller import Poller
 
 LATENCIES = ("ringback_event_latency_seconds", "ringback_delivery_latency_seconds")
@@ -42,16 +41,7 @@ async def client(upstream: Upstream, resources: Resources) -> AsyncIterator[Upst
 
 @pytest.fixture
 def poller(desk: Desk, client: UpstreamClient) -> Poller:
-    watches, clock, pace = desk.resources.watches, desk.resources.ledger.clock, Pace(not_found_grace=0.0)
-    politeness = Politeness(watches=watches, clock=clock, pace=pace, timeout_seconds=1.0, budgets=None)
-    return Poller(
-        watches=watches,
-        upstream=client,
-        clock=clock,
-        doorbell=desk.resources.deliver_doorbell,
-        pace=pace,
-        politeness=politeness,
-    )
+    return desk.poller(client, Pace(not_found_grace=0.0))
 
 
 async def poll(poller: Poller, desk: Desk) -> None:

@@ -11,7 +11,6 @@ from tests.builders import LIFE, Pairs, make_body
 from tests.peers import Reply, Upstream
 from tests.servers import serve
 from tests.workers.ledger import Desk, open_desk
-from workers.politeness import Politeness
 from workers.poller import Poller
 
 PACE = Pace(not_found_grace=0.0)
@@ -41,15 +40,7 @@ async def desk(resources: Resources) -> Desk:
 
 
 def make_poller(desk: Desk, client: UpstreamClient, pace: Pace = PACE) -> Poller:
-    watches, clock = desk.resources.watches, desk.resources.ledger.clock
-    return Poller(
-        watches=watches,
-        upstream=client,
-        clock=clock,
-        doorbell=desk.resources.deliver_doorbell,
-        pace=pace,
-        politeness=Politeness(watches=watches, clock=clock, pace=pace, timeout_seconds=1.0, budgets=None),
-    )
+    return desk.poller(client, pace)
 
 
 async def poll(poller: Poller, desk: Desk) -> float:
