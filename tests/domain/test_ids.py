@@ -10,6 +10,7 @@ from app.domain.ids import (
     delivery_id,
     delivery_parts,
     encode,
+    made_at,
     partition_of,
     plain_id,
     subscription_id,
@@ -28,6 +29,12 @@ sequences = st.integers(0, 32**7 - 1)
 @given(st.integers(0, 32**12))
 def test_a_number_reads_back(number: int) -> None:
     assert decode(encode(number, 4)) == number
+
+
+@RULE
+@given(partitions, moments, chances)
+def test_a_subscriptions_id_tells_when_it_was_made(partition: int, now: float, chance: bytes) -> None:
+    assert made_at(subscription_id(partition, now, chance)) == int(now * 1000) / 1000
 
 
 @RULE

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timestamps import format_timestamp, format_unix, from_unix, parse_timestamp
+from app.domain.timestamps import format_timestamp, format_unix, from_unix, parse_timestamp, unix_seconds
 from tests.builders import START
 from tests.domain.strategies import RULE, json_documents
 
@@ -117,3 +117,8 @@ def test_our_own_times_never_show_more_than_milliseconds(seconds: float) -> None
     read = parse_timestamp(text)
     assert read is not None
     assert abs((read - from_unix(seconds)).total_seconds()) <= 0.000501
+
+
+def test_a_text_becomes_unix_seconds_where_it_tells_a_time() -> None:
+    assert unix_seconds("2024-03-15T10:00:00.250Z") == START + 0.25
+    assert unix_seconds("yesterday") is None

@@ -59,6 +59,12 @@ def test_a_watch_comes_back_as_it_was(watch: object) -> None:
     assert LINES.unpack_watch(packed(watch)) == watch
 
 
+@given(_watches)
+def test_its_state_alone_tells_the_phase(watch: object) -> None:
+    assert isinstance(watch, type(make_watch()))
+    assert codec.unpack_phase(codec.pack_state(watch)) is watch.snapshot.phase
+
+
 @given(_events)
 def test_an_event_comes_back_as_it_was(event: object) -> None:
     assert isinstance(event, type(make_event()))
