@@ -131,7 +131,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             service=_service(
                 settings, stores, callbacks, read_through, poll_bell=poll_doorbell, deliver_bell=deliver_doorbell
             ),
-            vital_signs=VitalSignsService(ledger, VitalSigns(ledger, settings.partitions), QueueVitalSigns(queue)),
+            vital_signs=VitalSignsService(
+                ledger,
+                VitalSigns(ledger, settings.partitions),
+                QueueVitalSigns(queue),
+                settings.vital_signs_seconds,
+            ),
         )
 
 

@@ -40,6 +40,8 @@ _ORIGIN = re.compile(
 )
 
 # A year is longer than anything here is meant to last, and short enough to count with.
+# What was read is shown for twice as long (app/telemetry/metrics.py).
+MOST_VITAL_SIGNS_SECONDS = 20.0
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 Texts = Annotated[tuple[str, ...], NoDecode]
 
@@ -121,6 +123,8 @@ class Settings(BaseSettings):
     """The address on which a worker serves /healthz, /readyz and /metrics."""
     worker_port: int = Field(8080, ge=0, le=MAX_PORT)
     """The port for the same; 0 is none at all."""
+    vital_signs_seconds: float = Field(10.0, ge=0, le=MOST_VITAL_SIGNS_SECONDS)
+    """How often, about, each process reads how the whole installation is doing: it costs Redis a millisecond."""
 
     @field_validator("encryption_keys", "callback_ports", "cors_origins", "delivery_retry_seconds", mode="before")
     @classmethod

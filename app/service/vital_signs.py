@@ -27,8 +27,8 @@ from app.telemetry import metrics
 
 Signs = TypeVar("Signs")
 
-# Between two readings, in seconds: rarely enough to cost nothing, often enough for what is judged by minutes.
-_PAUSES = (5.0, 15.0)
+# Between two readings, as shares of how often they are wanted.
+_SHORTEST, _LONGEST = 0.5, 1.5
 # What one reading may take of each Redis: a try that fails at once is repeated for 0.7 s by the connection.
 _PATIENCE_SECONDS = 3.0
 
@@ -49,7 +49,9 @@ class _OfLedger:
 
 
 class VitalSignsService:
-    def __init__(self, ledger: Ledger, signs: VitalSigns, queue: QueueVitalSigns) -> None:
+    def __init__(self, ledger: Ledger, signs: VitalSigns, queue: QueueVitalSigns, every_seconds: float) -> None:
+        """They are read about every so many seconds; 0 is never."""
+        self._every_seconds = every_seconds
         self._ledger = _Patient("ledger", ledger.ping, self._read_ledger)
         self._queue = _Patient("queue", queue.ping, queue.read)
         self._health = ledger.health
@@ -61,6 +63,9 @@ class VitalSignsService:
     async def published(self, role: str) -> AsyncIterator[None]:
         """Say which role this process has, and show the vital signs: at once, and again and again until the end."""
         metrics.BUILD_INFO.labels(version("ringback"), platform.python_version(), role).set(1)
+        if not self._every_seconds:
+            yield
+            return
         async with beside(self._publish_for_ever()):
             yield
 
@@ -89,7 +94,7 @@ class VitalSignsService:
             except Exception:
                 # Whatever it was: what is shown fades, and the next reading may do better.
                 log.exception("the vital signs could not be shown")
-            await asyncio.sleep(self._random.uniform(*_PAUSES))
+            await asyncio.sleep(self._every_seconds * self._random.uniform(_SHORTEST, _LONGEST))
 
 
 class _Patient(Generic[Signs]):

@@ -19,7 +19,7 @@ _ROUND_TRIP_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5
 _REQUEST_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # A worker looks once a second, and is late by a Redis' time-out at most while it lives.
 _LOOK_SECONDS = 6.0
-# Vital signs are read every 15 seconds at the latest (app/service/vital_signs.py), in three seconds at most.
+# Vital signs are read every 30 seconds at the latest (RINGBACK_VITAL_SIGNS_SECONDS), in three seconds at most.
 _SIGN_SECONDS = 40.0
 
 # Polling.

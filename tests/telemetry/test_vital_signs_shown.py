@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,12 +149,15 @@ async def test_a_user_who_may_not_ask_is_told_of_once(
     assert [record.message for record in caplog.records] == ["vital signs cannot be read"]
 
 
-async def test_they_are_shown_from_the_first_moment_until_the_end(resources: Resources) -> None:
-    async def are_shown() -> bool:
-        return own_readings().value("ringback_queue_depth", queue="poll") == 1.0
+async def test_they_are_shown_from_the_first_moment_and_then_again_and_again(make_settings: MakeSettings) -> None:
+    def are_shown(depth: float) -> Callable[[], Awaitable[bool]]:
+        async def look() -> bool:
+            return own_readings().value("ringback_queue_depth", queue="poll") == depth
 
-    resources.poll_doorbell.ring(0)
-    await resources.poll_doorbell.aclose()
-    async with resources.vital_signs.published("api"):
-        await eventually(are_shown, "the vital signs")
+        return look
+
+    async with open_resources(make_settings(vital_signs_seconds=0.05)) as opened, opened.vital_signs.published("api"):
+        await eventually(are_shown(0.0), "the vital signs")
+        opened.poll_doorbell.ring(0)
+        await eventually(are_shown(1.0), "the vital signs, read anew")
     assert own_readings().all("ringback_build_info", "role")["api"] == 1.0
