@@ -6,6 +6,7 @@ What goes wrong is told in one line on standard error that begins with `ringback
 import click
 
 from app.cli.encryption import secrets
+from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.peers import listen, simulate
 from app.cli.serving import api, dev, worker
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (api, worker, dev, simulate, listen, tenants, keys, secrets, settings):
+for command in (api, worker, health, dev, simulate, listen, tenants, keys, secrets, settings):
     main.add_command(command)
