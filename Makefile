@@ -6,12 +6,14 @@ STAMP := $(VENV)/.installed
 # `make contract` has an environment of its own: its tools bring more packages than all else together.
 CONTRACT_VENV := .venv-contract
 CONTRACT_STAMP := $(CONTRACT_VENV)/.installed
+ENGINE ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test topologies contract lint fmt bench soak lock clean
+.PHONY: help setup run test topologies contract image image-check lint fmt bench soak lock clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment from the lock file
 
@@ -37,6 +39,12 @@ topologies: $(STAMP) ## Run the end-to-end, store and worker tests on a cluster 
 contract: $(CONTRACT_STAMP) ## Check the running API against its own document: schemathesis, and a generated client
 	$(CONTRACT_VENV)/bin/python -m pytest -q -rP tests/contract
 
+image: ## Build the container image `ringback` (with docker, or ENGINE=podman, ENGINE=buildah)
+	$(ENGINE) build --build-arg REVISION=$$(git rev-parse HEAD) --tag ringback:$(VERSION) --tag ringback:latest .
+
+image-check: $(STAMP) ## Build the image without an engine and run everything from it (as root, with buildah, crun and debootstrap)
+	$(BIN)/python -m tests.image.build_and_run
+
 lint: $(STAMP) ## Check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,7 +64,8 @@ soak: $(STAMP) ## Run everything for half an hour at half of saturation; fails w
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra tracing pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --no-emit-package ringback pyproject.toml -o requirements-dev.lock
+	echo hatchling | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraints requirements-dev.lock - -o requirements-build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra contract --no-emit-package ringback --constraints requirements-dev.lock pyproject.toml -o requirements-contract.lock
 
 clean: ## Remove the environment, caches and the data of `make run`
-	rm -rf $(VENV) $(CONTRACT_VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
+	rm -rf $(VENV) $(CONTRACT_VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results .image

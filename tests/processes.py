@@ -55,11 +55,14 @@ class Process:
     def runs(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
+    def command(self) -> list[str]:
+        return [sys.executable, *self._arguments]
+
     def start(self) -> None:
         with self._log_path.open("ab") as log:
             self._started_at = log.tell()
             self._popen = subprocess.Popen(  # noqa: S603 -- the command is ours, and no shell reads it
-                [sys.executable, *self._arguments],
+                self.command(),
                 cwd=ROOT,
                 env=dict(self._environment),
                 stdin=subprocess.DEVNULL,
