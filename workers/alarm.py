@@ -32,6 +32,10 @@ class Alarm(Generic[Item]):
     def __len__(self) -> int:
         return len(self._asleep)
 
+    def overdue_seconds(self) -> float:
+        """Return for how long the one that should have been woken first sleeps on; 0 when nobody is overdue."""
+        return max(0.0, self._now() - self._asleep[0][0]) if self._asleep else 0.0
+
     def set(self, at: float, item: Item) -> None:
         """Wake an item at an instant; one that has passed is now."""
         heappush(self._asleep, (at, next(self._turns), item))
@@ -54,6 +58,9 @@ class Alarm(Generic[Item]):
 
     def _ring(self) -> None:
         now = self._now()
-        while self._asleep and self._asleep[0][0] <= now:
-            self._wake(heappop(self._asleep)[2])
-        self._set_timer()
+        try:
+            while self._asleep and self._asleep[0][0] <= now:
+                self._wake(heappop(self._asleep)[2])
+        finally:
+            # Whatever became of one, the others are still to be woken.
+            self._set_timer()

@@ -6,6 +6,7 @@ for lingers until its partition's next batch goes out, or for a tenth of a secon
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -43,6 +44,13 @@ class Batcher(Generic[Item, Result]):
         self._gathering: dict[int, list[tuple[Item, asyncio.Future[Result] | None]]] = {}
         self._writers: dict[int, asyncio.Task[None]] = {}
         self._lingering: dict[int, asyncio.TimerHandle] = {}
+        # When each batch that is being written was begun, the oldest first; monotonic seconds, as is `last_written`.
+        self._begun: dict[int, float] = {}
+        self.last_written = float("-inf")
+
+    def writing_seconds(self) -> float:
+        """Return for how long the oldest of the batches under way is being written; 0 when there is none."""
+        return time.monotonic() - next(iter(self._begun.values())) if self._begun else 0.0
 
     async def submit(self, partition: Partition, item: Item) -> Result:
         """Write an item with its batch; raises what writing the batch raised."""
@@ -77,7 +85,10 @@ class Batcher(Generic[Item, Result]):
     async def _write_all(self, partition: Partition) -> None:
         while gathered := self._gathering.get(partition.number):
             batch, self._gathering[partition.number] = gathered[:_MOST_AT_ONCE], gathered[_MOST_AT_ONCE:]
+            self._begun[partition.number] = time.monotonic()
             await self._write_batch(partition, batch)
+            del self._begun[partition.number]
+            self.last_written = time.monotonic()
         del self._writers[partition.number]
 
     async def _write_batch(self, partition: Partition, batch: list[tuple[Item, asyncio.Future[Result] | None]]) -> None:

@@ -12,11 +12,12 @@ A claim that could not begin while its lease is safe is put off, or left to its 
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from app.domain.breaker import Refused
 from app.store.clock import StoreClock
@@ -24,7 +25,9 @@ from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
 from app.telemetry import metrics
 from workers.alarm import Alarm
+from workers.batching import Batcher
 from workers.own_looks import OwnLooks
+from workers.progress import Sign
 
 # A tick comes every second; the rest is what a tick and the look it leads to may be late by.
 HORIZON_SECONDS = 1.6
@@ -62,8 +65,8 @@ class Work(Generic[ClaimT]):
 
     `act` returns the Unix time at which the same falls due again, 0 for never or nobody knows.
     At most `places` are done at once. `wind_down` asks what has begun to end as soon as it can, `finish` waits for what
-    is still to be recorded. `place` is waited in before one of the places is taken, and may say instead that the claim
-    has to be put off; `put_off` records that, and returns as `act` does.
+    is still to be recorded, and `records` records it. `place` is waited in before one of the places is taken, and may
+    say instead that the claim has to be put off; `put_off` records that, and returns as `act` does.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Work(Generic[ClaimT]):
     places: int
     wind_down: Callable[[], None] = lambda: None
     finish: Callable[[], Awaitable[None]] = _nothing_left
+    records: Batcher[Any, Any] | None = None
     place: Callable[[ClaimT], AbstractAsyncContextManager[Refused | None]] | None = None
     put_off: Callable[[Partition, ClaimT, Refused], Awaitable[float]] = _leave_to_lease
 
@@ -109,6 +113,8 @@ class ClaimLoop(Generic[ClaimT]):
         self._looker: asyncio.Task[None] | None = None
         self._own_looks = OwnLooks(self.look)
         self._draining = False
+        # When an action last ended, and when one last began: monotonic seconds.
+        self._last_ended = self._last_begun = time.monotonic()
         metrics.IN_FLIGHT.labels(work.name).set_function(lambda: self.held)
         self._claimed = metrics.CLAIMS.labels(work.name)
         self._lost = metrics.LEASES_LOST.labels(work.name)
@@ -116,6 +122,16 @@ class ClaimLoop(Generic[ClaimT]):
     @property
     def held(self) -> int:
         return len(self._asleep) + len(self._waiting) + len(self._acting)
+
+    def signs(self) -> list[Sign]:
+        """Return what tells whether all this gets on."""
+        signs = [
+            Sign("claims are due and not begun", self._asleep.overdue_seconds),
+            Sign("all places are taken and nothing ends", self._stuck_seconds),
+        ]
+        if self._work.records:
+            signs.append(Sign("a batch of records is not written", self._work.records.writing_seconds))
+        return signs
 
     async def look(self, partition: Partition) -> None:
         """Claim what falls due in a partition, and start working it off: at once, or as soon as there is room."""
@@ -138,9 +154,11 @@ class ClaimLoop(Generic[ClaimT]):
         self._work.wind_down()
         if self._looker is not None:
             self._looker.cancel()
+        begun = asyncio.get_running_loop().time()
         await self._give_back()
         if self._acting:
-            await asyncio.wait(set(self._acting), timeout=patience_seconds)
+            left = begun + patience_seconds - asyncio.get_running_loop().time()
+            await asyncio.wait(set(self._acting), timeout=max(0.0, left))
         try:
             async with asyncio.timeout(LEASE_MARGIN_SECONDS):
                 await self._work.finish()
@@ -205,7 +223,16 @@ class ClaimLoop(Generic[ClaimT]):
         self._waiting[held] = task
         task.add_done_callback(partial(self._let_go, held))
 
+    def _stuck_seconds(self) -> float:
+        """Return for how long nothing has ended that should have, while nothing else can begin."""
+        if not self._places.locked():
+            return 0.0
+        records = self._work.records
+        last = max(self._last_begun, self._last_ended, records.last_written if records else 0.0)
+        return max(0.0, time.monotonic() - last - self._lease_seconds)
+
     def _let_go(self, held: _Held[ClaimT], task: asyncio.Task[None]) -> None:
+        self._last_ended = time.monotonic()
         self._waiting.pop(held, None)
         self._acting.discard(task)
         if not task.cancelled() and (error := task.exception()):
@@ -242,4 +269,6 @@ class ClaimLoop(Generic[ClaimT]):
 
     def _begin(self, held: _Held[ClaimT]) -> None:
         if task := self._waiting.pop(held, None):
+            # Places that were free until now cannot have been stuck.
+            self._last_begun = time.monotonic()
             self._acting.add(task)

@@ -98,6 +98,7 @@ class Deliverer:
             self._timeout_seconds,
             places,
             wind_down=self.wind_down,
+            records=self._records,
             place=lambda claim: self._destinations.place(Target.of(claim)),
             put_off=self.put_off,
         )

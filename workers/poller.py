@@ -64,7 +64,16 @@ class Poller:
             )
             return await self._politeness.admit(partition, claims)
 
-        return Work("poll", claim, self.poll, self._watches.release, timeout_seconds, places, finish=self.finish)
+        return Work(
+            "poll",
+            claim,
+            self.poll,
+            self._watches.release,
+            timeout_seconds,
+            places,
+            finish=self.finish,
+            records=self._records,
+        )
 
     async def poll(self, partition: Partition, claim: ClaimedPoll) -> float:
         """Poll one call and record what came of it; return when it is due again, 0 when never or unknown."""

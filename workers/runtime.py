@@ -1,4 +1,10 @@
-"""What both kinds of worker share: the arq settings, start-up, the ticks, the probes and the drain."""
+"""What both kinds of worker share: the arq settings, start-up, the ticks, the probes and the drain.
+
+How a worker lives. `worker_settings` is called before arq has made anything; the first thing that its event loop then
+does is `Runtime.begin`: the probes' port opens, and what waits for the ledger begins, while arq itself is still
+connecting to the queue. SIGTERM reaches `Runtime.end` before it reaches arq: claims go back at once, and when arq has
+waited for its jobs and calls `Runtime.stop`, most of the drain is over.
+"""
 
 import asyncio
 import logging
@@ -9,29 +15,32 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import uvloop
 from arq import cron, func
 
 from app.process import settle_in
 from app.queue import SteadyQueue, deserialize_job, serialize_job
 from app.resources import Resources, open_resources
 from app.settings import Settings
-from app.store.connection import StoreUnavailable, WrongPartitions
+from app.store.connection import StoreUnavailable
 from app.store.keys import Partition, all_partitions
 from app.telemetry import metrics
 from app.telemetry.log import configure_logging
-from workers.claims import HORIZON_SECONDS, ClaimLoop
+from workers.boot import Refused, await_ledger
+from workers.claims import HORIZON_SECONDS, LEASE_MARGIN_SECONDS, ClaimLoop
+from workers.ending import TellingLoop, end_well_while_starting, open_telling_loop
 from workers.probes import start_probes
+from workers.progress import Moving, RedisWatch, Sign, StandingStill, judge
 
 # How soon a doorbell is heard. Each look into the queue costs a third of a millisecond.
 _POLL_DELAY_SECONDS = 0.01
 _JOBS_AT_ONCE = 100
 # Longer than a look waits for room.
 _LOOK_SECONDS = 30
-# A turn of the main loop takes milliseconds, and at most the socket's time-out where Redis hangs.
-_STANDSTILL_SECONDS = 20.0
 _SILENCE_SECONDS = 5.0
-_RETRY_SECONDS = 0.5
+# What has begun is given so much longer than it may take, to be told from it.
+_DRAIN_MARGIN_SECONDS = 1.0
+# For what is open beside: two doorbells of 2 s each, arq's last command of 1 s, and connections.
+_CLOSING_SECONDS = 6.0
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +61,20 @@ class Kind:
     longest_seconds: Callable[[Settings], float]
 
 
+def grace_seconds(kind: Kind, settings: Settings) -> float:
+    """Return the seconds within which a worker ends after SIGTERM, whatever hangs meanwhile.
+
+    What is under way takes as long as its timeout, its record as long as a lease outlives it, and closing the rest.
+    """
+    return _patience_seconds(kind, settings) + LEASE_MARGIN_SECONDS + _CLOSING_SECONDS
+
+
+def _patience_seconds(kind: Kind, settings: Settings) -> float:
+    return max(LEASE_MARGIN_SECONDS, kind.longest_seconds(settings) + _DRAIN_MARGIN_SECONDS)
+
+
 class Runtime:
-    """A running worker: made when arq starts up, drained when it shuts down."""
+    """A running worker: begun by its event loop, started by arq, drained when it is told to end."""
 
     def __init__(self, kind: Kind, settings: Settings, queue: SteadyQueue) -> None:
         self.kind = kind
@@ -63,26 +84,45 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._resources: Resources | None = None
         self._loop: ClaimLoop[Any] | None = None
+        self._opening: asyncio.Task[Refused | None] | None = None
+        self._drained: asyncio.Task[None] | None = None
+        self._ending = False
+        self._started = False
+        self._redis: RedisWatch | None = None
+
+    def begin(self) -> "asyncio.Task[Refused | None]":
+        """Begin to open everything; the probes answer from the first turn of the event loop."""
+        if self._opening is None:
+            configure_logging(self.settings.log_level)
+            metrics.IDLE.labels(self.kind.name).set_function(lambda: self.progress().idle_seconds)
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        return self._opening
 
     async def start(self, _: dict[Any, Any]) -> None:
-        """Open everything, waiting for Redis when it is not there yet."""
-        configure_logging(self.settings.log_level)
-        if self.settings.worker_port:
-            probes = await start_probes(self.settings.worker_host, self.settings.worker_port, self.alive, self.ready)
-            if probes:
-                self._stack.push_async_callback(probes.cleanup)
-        resources = await self._stack.enter_async_context(open_resources(self.settings))
-        await self._stack.enter_async_context(resources.vital_signs.published(self.kind.name))
-        await self._await_ledger(resources)
-        self._resources = resources
-        self._loop = await self._stack.enter_async_context(self.kind.open_loop(resources))
+        """Go on once everything is open, waiting for Redis when it is not there yet."""
+        if refused := await asyncio.shield(self.begin()):
+            raise SystemExit(f"ringback: {refused.reason}")
         settle_in()
+        self.queue.last_sign = time.monotonic()
+        self._started = True
         log.info("worker started", extra={"kind": self.kind.name, "partitions": len(self.partitions)})
 
+    def end(self) -> None:
+        """Take nothing more, give back what has not begun; arq is told of the signal at the same moment."""
+        if not self._ending:
+            self._ending = True
+            self.queue.give_up_after(_patience_seconds(self.kind, self.settings))
+            log.info("worker ends", extra={"kind": self.kind.name})
+            self._drain()
+
     async def stop(self, _: dict[Any, Any]) -> None:
-        """Give back what has not begun, wait for what has, close everything."""
-        if self._loop:
-            await self._loop.drain(self.kind.longest_seconds(self.settings) + 1)
+        """Wait until everything that has begun is recorded, and close everything."""
+        self._ending = True
+        if self._opening and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        if drained := self._drain():
+            await drained
         await self._stack.aclose()
         log.info("worker stopped", extra={"kind": self.kind.name})
 
@@ -119,45 +159,65 @@ class Runtime:
             ),
         )
 
+    def progress(self) -> Moving | StandingStill:
+        """Judge whether this worker gets on. One that starts waits for Redis, and one that ends has a bound."""
+        if not self._started or self._ending or self._loop is None or self._redis is None:
+            return Moving(0.0)
+        main = Sign("the main loop takes no jobs", lambda: time.monotonic() - self.queue.last_sign)
+        return judge([main, *self._loop.signs()], self._redis.seconds_ago())
+
     async def alive(self) -> str:
-        """Tell what is wrong with the main loop's progress, if anything."""
-        silence = time.monotonic() - self.queue.last_sign
-        return f"the main loop has stood still for {silence:.0f} s" if silence > _STANDSTILL_SECONDS else ""
+        """Tell what stands still and would not after a restart, if anything."""
+        progress = self.progress()
+        return f"{progress.what}, for {progress.idle_seconds:.0f} s" if isinstance(progress, StandingStill) else ""
 
     async def ready(self) -> str:
         """Tell what keeps this worker from working, if anything."""
-        if self._resources is None or self._loop is None:
+        if self._ending:
+            return "ending"
+        if self._resources is None:
             return "starting"
         try:
             await self._resources.ledger.ping()
         except StoreUnavailable as error:
-            return str(error)
+            return f"waiting for Redis: {error}"
         silence = time.monotonic() - self.queue.last_answer
-        return f"the queue has not answered for {silence:.0f} s" if silence > _SILENCE_SECONDS else ""
+        if silence > _SILENCE_SECONDS:
+            return f"the queue has not answered for {silence:.0f} s"
+        return "" if self._started else "starting"
 
-    async def _await_ledger(self, resources: Resources) -> None:
-        while True:
-            try:
-                await resources.ledger.ping()
-                await resources.ledger.check_partitions(self.settings.partitions)
-                for warning in await resources.ledger.durability_warnings():
-                    log.warning(warning)
-            except StoreUnavailable as error:
-                log.warning("waiting for Redis", extra={"reason": str(error)})
-                self.queue.last_sign = time.monotonic()
-                await asyncio.sleep(_RETRY_SECONDS)
-            except WrongPartitions as error:
-                raise SystemExit(f"ringback: {error}") from None
-            else:
-                return
+    def _drain(self) -> asyncio.Task[None] | None:
+        if self._drained is None and self._loop is not None:
+            patience = _patience_seconds(self.kind, self.settings)
+            self._drained = asyncio.get_running_loop().create_task(self._loop.drain(patience))
+        return self._drained
+
+    async def _open(self) -> Refused | None:
+        if self.settings.worker_port:
+            probes = await start_probes(self.settings.worker_host, self.settings.worker_port, self.alive, self.ready)
+            if probes:
+                self._stack.push_async_callback(probes.cleanup)
+        resources = self._resources = await self._stack.enter_async_context(open_resources(self.settings))
+        await self._stack.enter_async_context(resources.vital_signs.published(self.kind.name))
+        if refused := await await_ledger(resources):
+            log.critical(refused.reason)
+            return refused
+        self._loop = await self._stack.enter_async_context(self.kind.open_loop(resources))
+        self._redis = RedisWatch(lambda: asyncio.gather(resources.ledger.ping(), resources.queue.ping()))
+        watching = asyncio.get_running_loop().create_task(self._redis.run())
+        self._stack.callback(watching.cancel)
+        return None
 
 
 def worker_settings(kind: Kind, settings: Settings) -> dict[str, Any]:
     """Return arq's settings for a worker of this kind."""
+    end_well_while_starting()
     # arq takes the loop that is set when it makes its worker.
-    asyncio.set_event_loop(uvloop.new_event_loop())
+    loop: TellingLoop = open_telling_loop()
     queue = SteadyQueue(settings.queue_url)
     runtime = Runtime(kind, settings, queue)
+    loop.on_end = runtime.end
+    loop.call_soon(runtime.begin)
     # Any: arq's protocol of a coroutine names a parameter that a bound method has not.
     look: Any = runtime.look
     tick: Any = runtime.tick

@@ -1,6 +1,7 @@
 """Commands that run Ringback itself: its API, its workers, or everything at once."""
 # ruff: noqa: PLC0415 -- a command imports what it needs: --help is quick, and the service runs without the dev extra
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -22,14 +23,15 @@ WorkerKind = Literal["poll", "deliver"]
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many processes.")
 def api(host: str, port: int, workers: int) -> None:
     """Serve the REST API. In a container: --host 0.0.0.0."""
+    # From the first moment, since nothing has been begun; uvicorn ends in good order on SIGTERM, and then raises it once
+    # more, which would look like a crash.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     import uvicorn
 
     from app.settings import load_settings
 
     load_settings("api")
     check_port(host, port)
-    # uvicorn ends in good order on SIGTERM, and then raises it once more: that would look like a crash.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "app.main:app",
         host=host,
@@ -46,6 +48,8 @@ def api(host: str, port: int, workers: int) -> None:
 @click.argument("kind", type=click.Choice(["poll", "deliver"]))
 def worker(kind: WorkerKind) -> None:
     """Run a worker that polls calls, or one that delivers events, until SIGTERM or Ctrl-C."""
+    # arq takes the signal over once it runs; what is imported before takes a second.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from arq.utils import import_string
     from arq.worker import run_worker
 

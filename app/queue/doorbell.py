@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -54,6 +55,8 @@ _RING_LIFETIME_SECONDS = 60
 _MOST_WAITING = 2000
 _POOL_SIZE = 16
 _SOCKET_TIMEOUT_SECONDS = 5.0
+# What a process that ends waits for at each of its doorbells where Redis hangs.
+_LAST_RING_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +72,14 @@ def deserialize_job(data: bytes) -> dict[str, Any]:
     return job
 
 
-def queue_pool(url: str) -> BlockingConnectionPool:
+def queue_pool(url: str, socket_seconds: float = _SOCKET_TIMEOUT_SECONDS) -> BlockingConnectionPool:
     """Return a connection pool for arq's Redis that waits for a free connection instead of failing."""
     return open_pool(
         url,
         max_connections=_POOL_SIZE,
-        timeout=_SOCKET_TIMEOUT_SECONDS,
-        socket_timeout=_SOCKET_TIMEOUT_SECONDS,
-        socket_connect_timeout=_SOCKET_TIMEOUT_SECONDS,
+        timeout=socket_seconds,
+        socket_timeout=socket_seconds,
+        socket_connect_timeout=socket_seconds,
         retry=Retry(ExponentialBackoff(), 1),
     )
 
@@ -107,9 +110,13 @@ class Doorbell:
             self._ringer = asyncio.create_task(self._ring_all())
 
     async def aclose(self) -> None:
-        """Wait for the rings under way."""
-        while self._ringer:
-            await asyncio.wait({self._ringer})
+        """Wait for the rings under way, for seconds at the most: the ticks would do as well."""
+        if self._ringer:
+            _, unheard = await asyncio.wait({self._ringer}, timeout=_LAST_RING_SECONDS)
+            for ringer in unheard:
+                ringer.cancel()
+                with suppress(asyncio.CancelledError):
+                    await ringer
 
     async def _ring_all(self) -> None:
         """Ring until nobody waits to be rung for; those whose time has come together."""

@@ -30,7 +30,12 @@ from app.queue.doorbell import deserialize_job, queue_pool, serialize_job
 Answer = TypeVar("Answer")
 
 _PAUSE_SECONDS = 0.25
+# So that it is noticed within two of these that Redis hangs, which is no standstill of the worker's own.
+_SOCKET_SECONDS = 3.0
+# What makes arq's main loop look for jobs. It stops looking while every job that may run at once is running.
+_LOOK = "ZRANGEBYSCORE"
 _SAY_EVERY_SECONDS = 10.0
+_LAST_COMMAND_SECONDS = 1.0
 _PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
 # Server errors that redis-py has no class for: no disk for the append-only file, no replica, a failover.
 _PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "TRYAGAIN")
@@ -45,14 +50,24 @@ def _passes(error: Exception) -> bool:
 class SteadyQueue(ArqRedis):
     """An arq client for a worker's main loop.
 
-    `last_answer` is the monotonic time of Redis' last answer, `last_sign` that of the loop's last sign of life: an
-    answer, or that there was none. A Redis that is away leaves the loop alive.
+    `last_answer` is the monotonic time of Redis' last answer, `last_sign` that of the loop's last sign of life: that it
+    looked for jobs, or that Redis was asked in vain. A Redis that is away leaves the loop alive.
     """
 
     def __init__(self, url: str) -> None:
-        super().__init__(queue_pool(url), job_serializer=serialize_job, job_deserializer=deserialize_job)
+        super().__init__(
+            queue_pool(url, _SOCKET_SECONDS), job_serializer=serialize_job, job_deserializer=deserialize_job
+        )
         self.last_answer = self.last_sign = time.monotonic()
         self._last_said = -_SAY_EVERY_SECONDS
+        self._gives_up_at: float | None = None
+        self._trials: set[asyncio.Timeout] = set()
+
+    def give_up_after(self, seconds: float) -> None:
+        """Wait for Redis no longer than that, from now on: the worker ends. What is given up has no answer."""
+        self._gives_up_at = asyncio.get_running_loop().time() + seconds
+        for trial in self._trials:
+            trial.reschedule(self._gives_up_at)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command until it works.
@@ -62,9 +77,12 @@ class SteadyQueue(ArqRedis):
         """
         run: Any = super().execute_command
         if args[0] != "DEL":
-            return await self.until_it_works(lambda: run(*args, **options))
+            if args[0] == _LOOK:
+                self.last_sign = time.monotonic()
+            return await self.until_it_works(lambda: run(*args, **options), None)
         try:
-            return await run(*args, **options)
+            async with asyncio.timeout(_LAST_COMMAND_SECONDS):
+                return await run(*args, **options)
         except (RedisError, OSError) as error:
             if not _passes(error):
                 raise
@@ -75,8 +93,21 @@ class SteadyQueue(ArqRedis):
         pipeline.queue = self
         return pipeline
 
-    async def until_it_works(self, run: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Repeat what fails because Redis is away for a while; other errors are raised."""
+    async def until_it_works(self, run: Callable[[], Awaitable[Answer]], given_up: Answer) -> Answer:
+        """Repeat what fails because Redis is away for a while; other errors are raised.
+
+        Returns `given_up` where the worker ends and cannot wait for Redis any longer.
+        """
+        try:
+            async with asyncio.timeout_at(self._gives_up_at) as trial:
+                self._trials.add(trial)
+                return await self._until_it_works(run)
+        except TimeoutError:
+            return given_up
+        finally:
+            self._trials.discard(trial)
+
+    async def _until_it_works(self, run: Callable[[], Awaitable[Answer]]) -> Answer:
         while True:
             try:
                 answer = await run()
@@ -87,7 +118,7 @@ class SteadyQueue(ArqRedis):
                 self._say(error)
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
-                self.last_answer = self.last_sign = time.monotonic()
+                self.last_answer = time.monotonic()
                 return answer
 
     def _say(self, error: Exception) -> None:
@@ -117,7 +148,7 @@ class SteadyPipeline(Pipeline):
             self.watching = self.watching or self.lost
             return answer
 
-        return await self.queue.until_it_works(once)
+        return await self.queue.until_it_works(once, None)
 
     async def reset(self) -> None:
         """End watching; a connection that cannot be told so is closed, which ends it too."""
@@ -151,4 +182,4 @@ class SteadyPipeline(Pipeline):
             self.command_stack = list(commands)
             return await run(raise_on_error)
 
-        return await self.queue.until_it_works(once)
+        return await self.queue.until_it_works(once, [None] * len(commands))

@@ -70,6 +70,7 @@ LEASES_LOST = Counter(
 )
 STALE = Counter("ringback_stale_records_total", "Records refused because another worker was faster.", ["loop"])
 IN_FLIGHT = Gauge("ringback_in_flight", "What this worker holds claimed at this moment.", ["loop"])
+IDLE = Gauge("ringback_idle_seconds", "For how long this worker has not got on; liveness judges by it.", ["loop"])
 DUE = FadingGauge(
     "ringback_due", "What was due within the next second when this worker last looked.", ["loop"], _LOOK_SECONDS
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,14 @@ QUEUES = {"poll": POLL_QUEUE, "deliver": DELIVER_QUEUE}
 @pytest.fixture(params=["poll", "deliver"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """What a process that becomes a worker does with SIGTERM is not for this one."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture
