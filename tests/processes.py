@@ -93,9 +93,13 @@ class Process:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         return code
 
+    def ask_to_end(self) -> None:
+        """Send SIGTERM."""
+        self._running().terminate()
+
     async def terminate(self, seconds: float = STOP_SECONDS) -> int:
         """Send SIGTERM and return the exit code."""
-        self._running().terminate()
+        self.ask_to_end()
         return await self.ended(seconds)
 
     def kill(self) -> None:
@@ -113,6 +117,11 @@ class Process:
 def worker(kind: str, settings: Mapping[str, str], folder: Path) -> Process:
     """The worker process of a kind, not yet started: `arq workers.<kind>.WorkerSettings`."""
     return Process(["-m", "arq", f"workers.{kind}.WorkerSettings"], settings, folder / f"{kind}.log")
+
+
+def ringback(*arguments: str, settings: Mapping[str, str], log_path: Path) -> Process:
+    """A process as the image starts it, not yet started: `ringback …`."""
+    return Process(["-m", "app.cli", *arguments], settings, log_path)
 
 
 async def start_worker(process: Process) -> None:

@@ -23,8 +23,8 @@ WorkerKind = Literal["poll", "deliver"]
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="How many processes.")
 def api(host: str, port: int, workers: int) -> None:
     """Serve the REST API. In a container: --host 0.0.0.0."""
-    # From the first moment, since nothing has been begun; uvicorn ends in good order on SIGTERM, and then raises it once
-    # more, which would look like a crash.
+    # From the first moment, since nothing has been begun; and uvicorn ends in good order on SIGTERM, but then raises it
+    # once more, which would look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     import uvicorn
 

@@ -48,13 +48,14 @@ def new_sid() -> str:
 
 @dataclass
 class Stack:
-    """What runs, and keeps its data and its logs in a folder.
+    """What runs, and keeps its data and its logs in a folder; `settings` are the environment of its processes.
 
     `api` and `admin` are clients of the API with a tenant's key and with the admin key; `metrics` are the addresses of
     each process' metrics, by its role.
     """
 
     folder: Path
+    settings: dict[str, str]
     redis: Topology
     simulator_url: str
     upstream: Upstream
@@ -64,6 +65,7 @@ class Stack:
     deliver_worker: Process
     api: httpx.AsyncClient
     admin: httpx.AsyncClient
+    api_key: str
     signing_secret: str
     metrics: Mapping[str, str]
 
@@ -200,6 +202,7 @@ async def running(
         client = await stack.enter_async_context(open_client(api_url, tenant["api_key"]))
         yield Stack(
             folder=folder,
+            settings=settings,
             redis=redis,
             simulator_url=simulator_url,
             upstream=upstream,
@@ -209,6 +212,7 @@ async def running(
             deliver_worker=deliver_worker,
             api=client,
             admin=admin,
+            api_key=tenant["api_key"],
             signing_secret=tenant["signing_secret"],
             metrics={"api": f"{api_url}/metrics"}
             | {kind: f"http://{HOST}:{port}/metrics" for kind, port in ports.items()},
