@@ -28,7 +28,7 @@ from app.api.cors import allow_origins
 from app.api.deps import Backend
 from app.api.housekeeping import housekeeping
 from app.api.measuring import Measuring
-from app.api.middleware import BodyLimit, RequestId
+from app.api.middleware import BodyLimit, PlainRefusal, RequestId
 from app.api.problems import install_handlers
 from app.api.rate_limits import RateLimitHeaders
 from app.api.readiness import Readiness
@@ -90,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     allow_origins(app, settings.cors_origins)
     app.add_middleware(RequestId)
     app.add_middleware(Measuring, routes=app.routes)
+    app.add_middleware(PlainRefusal)
     app.openapi = cache(partial(document.describe, app))  # type: ignore[method-assign] # FastAPI's own way to say it
     return app
 

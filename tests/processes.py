@@ -31,11 +31,17 @@ def environment(**settings: object) -> dict[str, str]:
 class Process:
     """One process that can be started again after its end. It dies with the tests; start it from the main thread."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log_path: Path) -> None:
-        """`arguments` are Python's, such as `-m arq …`; what the process writes is appended to `log_path`."""
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], log_path: Path, root: Path = ROOT
+    ) -> None:
+        """`arguments` are Python's, such as `-m arq …`; what the process writes is appended to `log_path`.
+
+        `root` is the folder of the sources that it runs.
+        """
         self._arguments = arguments
         self._environment = environment
         self._log_path = log_path
+        self._root = root
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self._started_at = 0
         self._popen: subprocess.Popen[bytes] | None = None
@@ -63,7 +69,7 @@ class Process:
             self._started_at = log.tell()
             self._popen = subprocess.Popen(  # noqa: S603 -- the command is ours, and no shell reads it
                 self.command(),
-                cwd=ROOT,
+                cwd=self._root,
                 env=dict(self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,9 +125,9 @@ def worker(kind: str, settings: Mapping[str, str], folder: Path) -> Process:
     return Process(["-m", "arq", f"workers.{kind}.WorkerSettings"], settings, folder / f"{kind}.log")
 
 
-def ringback(*arguments: str, settings: Mapping[str, str], log_path: Path) -> Process:
+def ringback(*arguments: str, settings: Mapping[str, str], log_path: Path, root: Path = ROOT) -> Process:
     """A process as the image starts it, not yet started: `ringback …`."""
-    return Process(["-m", "app.cli", *arguments], settings, log_path)
+    return Process(["-m", "app.cli", *arguments], settings, log_path, root)
 
 
 async def start_worker(process: Process) -> None:

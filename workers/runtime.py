@@ -25,7 +25,7 @@ from app.store.connection import StoreUnavailable
 from app.store.keys import Partition, all_partitions
 from app.telemetry import metrics
 from app.telemetry.log import configure_logging
-from workers.boot import Refused, await_ledger
+from workers.boot import Refused, ask_queue, await_ledger, until_newer
 from workers.claims import HORIZON_SECONDS, LEASE_MARGIN_SECONDS, ClaimLoop
 from workers.ending import TellingLoop, end_well_while_starting, open_telling_loop
 from workers.probes import start_probes
@@ -85,7 +85,9 @@ class Runtime:
         self._resources: Resources | None = None
         self._loop: ClaimLoop[Any] | None = None
         self._opening: asyncio.Task[Refused | None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._drained: asyncio.Task[None] | None = None
+        self._outdated = ""
         self._ending = False
         self._started = False
         self._redis: RedisWatch | None = None
@@ -95,7 +97,8 @@ class Runtime:
         if self._opening is None:
             configure_logging(self.settings.log_level)
             metrics.IDLE.labels(self.kind.name).set_function(lambda: self.progress().idle_seconds)
-            self._opening = asyncio.get_running_loop().create_task(self._open())
+            loop = asyncio.get_running_loop()
+            self._opening, self._asking = loop.create_task(self._open()), loop.create_task(self._ask_queue())
         return self._opening
 
     async def start(self, _: dict[Any, Any]) -> None:
@@ -118,9 +121,12 @@ class Runtime:
     async def stop(self, _: dict[Any, Any]) -> None:
         """Wait until everything that has begun is recorded, and close everything."""
         self._ending = True
-        if self._opening and not self._opening.done():
-            self._opening.cancel()
-            await asyncio.wait({self._opening})
+        begun = {task for task in (self._opening, self._asking) if task}
+        for task in begun:
+            task.cancel()
+        if begun:
+            # What they have failed with has been told.
+            await asyncio.gather(*begun, return_exceptions=True)
         if drained := self._drain():
             await drained
         await self._stack.aclose()
@@ -173,8 +179,8 @@ class Runtime:
 
     async def ready(self) -> str:
         """Tell what keeps this worker from working, if anything."""
-        if self._ending:
-            return "ending"
+        if self._ending or self._outdated:
+            return self._outdated or "ending"
         if self._resources is None:
             return "starting"
         try:
@@ -206,7 +212,25 @@ class Runtime:
         self._redis = RedisWatch(lambda: asyncio.gather(resources.ledger.ping(), resources.queue.ping()))
         watching = asyncio.get_running_loop().create_task(self._redis.run())
         self._stack.callback(watching.cancel)
+        looking = asyncio.get_running_loop().create_task(self._until_outdated(resources))
+        self._stack.callback(looking.cancel)
         return None
+
+    async def _ask_queue(self) -> None:
+        if refused := await ask_queue(self.settings.queue_url):
+            log.critical(refused.reason)
+            raise SystemExit(f"ringback: {refused.reason}")
+
+    async def _until_outdated(self, resources: Resources) -> None:
+        """Leave everything to newer workers once there is something that this one cannot read, but could hold up.
+
+        The process goes on, unready and alive: a new one of the same release would refuse to start.
+        """
+        newer = await until_newer(resources)
+        self._outdated = str(newer)
+        log.critical("this worker takes nothing more: %s", newer)
+        self.queue.listens = False
+        self._drain()
 
 
 def worker_settings(kind: Kind, settings: Settings) -> dict[str, Any]:

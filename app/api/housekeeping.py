@@ -1,4 +1,7 @@
-"""What the API does of its own accord: finishing deletions of tenants that another process has left unfinished."""
+"""What the API does of its own accord: finishing deletions of tenants that another process has left unfinished.
+
+It also looks whether a newer release has begun to write what this one cannot read.
+"""
 
 import asyncio
 import logging
@@ -29,6 +32,7 @@ async def _finish_deletions(tenants: TenantService, readiness: Readiness, interv
     while True:
         try:
             await readiness.ensure()
+            await readiness.look_for_newer()
             await tenants.finish_deletions()
         except RingbackError as error:
             log.warning("deletions of tenants wait", extra={"reason": str(error)})

@@ -2,11 +2,13 @@
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import REQUEST_ID_HEADER, BodyTooLarge, problem
+from app.domain.errors import RingbackError
 
 _HEADER = REQUEST_ID_HEADER.encode()
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -33,6 +35,26 @@ class RequestId:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+class PlainRefusal:
+    """Has a server tell in one line, which is in the log by then, that it was refused: not in a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_plainly(message: Message) -> None:
+            # Starlette tells of a failed start while it handles the error.
+            if message["type"] == "lifespan.startup.failed" and isinstance(sys.exc_info()[1], RingbackError):
+                message = {"type": message["type"], "message": ""}
+            await send(message)
+
+        await self._app(scope, receive, send_plainly)
 
 
 class BodyLimit:

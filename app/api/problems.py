@@ -14,7 +14,9 @@ from starlette.responses import Response
 from app.api.rate_limits import rate_limit_headers
 from app.domain.errors import RingbackError
 from app.service.errors import Conflict, InvalidField, NoSuch, TooManyRequests
+from app.store.codec import UnknownLayout
 from app.store.connection import StoreUnavailable, WrongPartitions
+from app.store.layouts import NewerLayout
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "x-request-id"
@@ -56,6 +58,8 @@ _STATUSES: dict[type[Exception], int] = {
     TooManyRequests: 429,
     StoreUnavailable: 503,
     WrongPartitions: 503,
+    NewerLayout: 503,
+    UnknownLayout: 503,
     Exception: 500,
 }
 _TITLES = {

@@ -55,6 +55,7 @@ def with_service(use: Callable[["Service"], Awaitable[Result]]) -> Result:
     """Do something with the service itself; what goes wrong ends the process with one line."""
     from app.domain.errors import RingbackError
     from app.resources import open_resources
+    from app.store.layouts import check_layouts
 
     settings = tool_settings()
 
@@ -62,6 +63,7 @@ def with_service(use: Callable[["Service"], Awaitable[Result]]) -> Result:
         async with open_resources(settings) as resources:
             await resources.ledger.ping()
             await resources.ledger.check_partitions(settings.partitions)
+            await check_layouts(resources.ledger)
             return await use(resources.service)
 
     try:

@@ -8,6 +8,7 @@ from app.queue.doorbell import (
     Doorbell,
     deserialize_job,
     open_queue,
+    refusal_of_queue,
     serialize_job,
 )
 from app.queue.steady import SteadyQueue
@@ -25,5 +26,6 @@ __all__ = [
     "SteadyQueue",
     "deserialize_job",
     "open_queue",
+    "refusal_of_queue",
     "serialize_job",
 ]

@@ -23,6 +23,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from app.redis_connections import open_pool
+from app.redis_refusals import refusal_of
 
 POLL_QUEUE = "ringback:poll"
 DELIVER_QUEUE = "ringback:deliver"
@@ -87,6 +88,18 @@ def queue_pool(url: str, socket_seconds: float = _SOCKET_TIMEOUT_SECONDS) -> Blo
 def open_queue(url: str) -> ArqRedis:
     """Return a client for ringing: its commands fail soon when Redis does not answer."""
     return ArqRedis(queue_pool(url), job_serializer=serialize_job, job_deserializer=deserialize_job)
+
+
+async def refusal_of_queue(url: str) -> str:
+    """Ask once; returns why arq's Redis will never answer to these settings, in a sentence, or nothing."""
+    queue = open_queue(url)
+    try:
+        await queue.ping()
+    except (RedisError, OSError) as error:
+        return refusal_of(error)
+    finally:
+        await queue.aclose(close_connection_pool=True)
+    return ""
 
 
 class Doorbell:

@@ -26,6 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.queue.doorbell import deserialize_job, queue_pool, serialize_job
+from app.redis_refusals import cause_of, refusal_of
 
 Answer = TypeVar("Answer")
 
@@ -44,7 +45,12 @@ log = logging.getLogger(__name__)
 
 
 def _passes(error: Exception) -> bool:
-    return isinstance(error, _PASSING) or (isinstance(error, ResponseError) and str(error).startswith(_PASSING_CODES))
+    # Who is refused for good is ended by the one who looks for that (`refusal_of_queue`), and in one line.
+    return (
+        isinstance(error, _PASSING)
+        or (isinstance(error, ResponseError) and str(error).startswith(_PASSING_CODES))
+        or bool(refusal_of(error))
+    )
 
 
 class SteadyQueue(ArqRedis):
@@ -62,6 +68,8 @@ class SteadyQueue(ArqRedis):
         self._last_said = -_SAY_EVERY_SECONDS
         self._gives_up_at: float | None = None
         self._trials: set[asyncio.Timeout] = set()
+        # One that does not listen takes no jobs any more, and leaves them to others.
+        self.listens = True
 
     def give_up_after(self, seconds: float) -> None:
         """Wait for Redis no longer than that, from now on: the worker ends. What is given up has no answer."""
@@ -79,6 +87,8 @@ class SteadyQueue(ArqRedis):
         if args[0] != "DEL":
             if args[0] == _LOOK:
                 self.last_sign = time.monotonic()
+                if not self.listens:
+                    return []
             return await self.until_it_works(lambda: run(*args, **options), None)
         try:
             async with asyncio.timeout(_LAST_COMMAND_SECONDS):
@@ -124,7 +134,7 @@ class SteadyQueue(ArqRedis):
     def _say(self, error: Exception) -> None:
         if time.monotonic() - self._last_said > _SAY_EVERY_SECONDS:
             self._last_said = time.monotonic()
-            log.warning("the queue's Redis is away, waiting for it: %s", type(error).__name__)
+            log.warning("the queue's Redis is away, waiting for it: %s", cause_of(error))
 
 
 class SteadyPipeline(Pipeline):

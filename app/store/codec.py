@@ -25,7 +25,11 @@ __all__ = ["Line", "Lines", "PackedWatch", "UnknownLayout", "pack", "readable", 
 
 Record = TypeVar("Record")
 
-_VERSION = b"\x01"
+# What this release writes, and what it reads: a new layout is first read by one release, and written by a later one
+# (docs/decisions/0013-upgrades.md).
+WRITES = 1
+READS = frozenset({1})
+_VERSION = bytes([WRITES])
 _CONNECTOR = "connector"
 # The place of the sealed connector in a line.
 _SEALED = 2
@@ -60,7 +64,7 @@ def pack(fields: list[Any]) -> bytes:
 
 def unpack(data: bytes) -> list[Any]:
     """Return the fields, or raise `UnknownLayout`."""
-    if data[:1] != _VERSION:
+    if data[:1] != _VERSION and (not data or data[0] not in READS):
         raise UnknownLayout(f"A record of layout {data[:1].hex() or 'none'} was written by a newer Ringback.")
     fields: list[Any] = msgpack.unpackb(data[1:], strict_map_key=False)
     return fields

@@ -16,6 +16,7 @@ from redis.backoff import ExponentialBackoff
 from app.domain.errors import RingbackError
 from app.redis_connections import open_redis
 from app.redis_health import RedisHealth, health_of, is_unpersisted, may_evict
+from app.redis_refusals import cause_of, refusal_of
 from app.store import keys
 from app.store.clock import StoreClock
 from app.store.gathering import Gathering
@@ -36,6 +37,10 @@ _MAX_CONNECTIONS = 100
 
 class StoreUnavailable(RingbackError):
     """Redis does not answer, is full, or refuses writes. Nothing was half written."""
+
+
+class StoreRefuses(StoreUnavailable):
+    """Redis is there and will have nothing of us: the settings are wrong, or what it grants is."""
 
 
 class WrongPartitions(RingbackError):
@@ -259,6 +264,8 @@ def _durability_warnings(info: Mapping[str, Any]) -> list[str]:
 
 
 def _translated(error: Exception) -> StoreUnavailable:
+    if refusal := refusal_of(error):
+        return StoreRefuses(refusal)
     # Redis 6 tells of what happens inside a script in the words of the script's error.
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in str(error):
         return StoreUnavailable("Redis is full.")
@@ -266,4 +273,4 @@ def _translated(error: Exception) -> StoreUnavailable:
         return StoreUnavailable("Redis is read-only.")
     if "NOREPLICAS" in str(error):
         return StoreUnavailable("Redis has too few replicas to write.")
-    return StoreUnavailable(f"Redis does not answer as it should ({type(error).__name__}).")
+    return StoreUnavailable(f"Redis does not answer as it should ({cause_of(error)}).")

@@ -43,7 +43,9 @@ any node of a cluster, and no script ever touches two partitions:
     rb:{ten_…}:once:<digest>       string       an idempotency key's reservation, for a minute, or answer, for a day
     rb:tenants                     sorted set   all tenants, by id
     rb:tenants:leaving             sorted set   tenants that are being deleted -> Unix ms since when
-    rb:installation                hash         what may never change: the number of partitions
+    rb:installation                hash         what may never change: the number of partitions; and layout:<number>,
+                                                for each layout that may have been written, -> the version of Ringback
+                                                that did so first: whoever cannot read it keeps away
     rb:connector:<digest>          string       says that this connector is used here, for this account and project
     rb:{dest}:breaker:<digest>     hash         a tenant's destination that has failed: d both, e what failed last,
                                                 t Unix ms since when, f failures in a row, o how often opened,
