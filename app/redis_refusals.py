@@ -1,6 +1,10 @@
 """What an operator is told of a Redis that cannot be used: what no waiting helps against, and what may pass."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
 from redis import exceptions as redis_errors
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError
 
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
@@ -9,12 +13,40 @@ _NO_DATABASE = ("DB index", "invalid DB")
 _NO_CLUSTER = "Cluster mode is not enabled"
 
 
+Answer = TypeVar("Answer")
+
+
+class NotLetIn(redis_errors.ResponseError):
+    """An `AuthenticationError` that redis-py does not take for a lost connection."""
+
+
+class RetryUnlessRefused(Retry):
+    """Tries again what a lost connection may explain.
+
+    redis-py derives its error of a wrong password from that of a lost connection, and tries it again inside of each
+    trial of what it is asked for: without end, as far as anybody waits.
+    """
+
+    async def call_with_retry(
+        self, do: Callable[[], Awaitable[Answer]], fail: Callable[[redis_errors.RedisError], Any]
+    ) -> Answer:
+        """Do something until it works, as often as this allows."""
+
+        async def once() -> Answer:
+            try:
+                return await do()
+            except redis_errors.AuthenticationError as error:
+                raise NotLetIn(str(error)) from error
+
+        return await super().call_with_retry(once, fail)
+
+
 def refusal_of(error: Exception) -> str:
     """Return in a sentence why Redis refuses whoever asks with these settings; empty when it may be otherwise soon."""
     said = str(error)
     if isinstance(error, redis_errors.NoPermissionError) or said.startswith("NOPERM"):
         return "Redis does not grant this user a command that is needed: see the README's ACL."
-    if isinstance(error, redis_errors.AuthenticationError) or said.startswith(_NOT_GRANTED):
+    if isinstance(error, (NotLetIn, redis_errors.AuthenticationError)) or said.startswith(_NOT_GRANTED):
         return "Redis refuses the user name or the password."
     if any(text in said for text in _NO_DATABASE):
         return "Redis has no database of that number."

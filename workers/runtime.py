@@ -37,6 +37,8 @@ _JOBS_AT_ONCE = 100
 # Longer than a look waits for room.
 _LOOK_SECONDS = 30
 _SILENCE_SECONDS = 5.0
+# A probe waits for three seconds at the most.
+_READY_SECONDS = 1.0
 # What has begun is given so much longer than it may take, to be told from it.
 _DRAIN_MARGIN_SECONDS = 1.0
 # For what is open beside: two doorbells of 2 s each, arq's last command of 1 s, and connections.
@@ -184,9 +186,12 @@ class Runtime:
         if self._resources is None:
             return "starting"
         try:
-            await self._resources.ledger.ping()
+            async with asyncio.timeout(_READY_SECONDS):
+                await self._resources.ledger.ping()
         except StoreUnavailable as error:
             return f"waiting for Redis: {error}"
+        except TimeoutError:
+            return "waiting for Redis: it does not answer in time"
         silence = time.monotonic() - self.queue.last_answer
         if silence > _SILENCE_SECONDS:
             return f"the queue has not answered for {silence:.0f} s"

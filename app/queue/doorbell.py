@@ -18,12 +18,11 @@ from arq.constants import job_key_prefix
 from arq.jobs import serialize_job as serialize_arq_job
 from arq.utils import timestamp_ms
 from redis.asyncio.connection import BlockingConnectionPool
-from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from app.redis_connections import open_pool
-from app.redis_refusals import refusal_of
+from app.redis_refusals import RetryUnlessRefused, refusal_of
 
 POLL_QUEUE = "ringback:poll"
 DELIVER_QUEUE = "ringback:deliver"
@@ -81,7 +80,7 @@ def queue_pool(url: str, socket_seconds: float = _SOCKET_TIMEOUT_SECONDS) -> Blo
         timeout=socket_seconds,
         socket_timeout=socket_seconds,
         socket_connect_timeout=socket_seconds,
-        retry=Retry(ExponentialBackoff(), 1),
+        retry=RetryUnlessRefused(ExponentialBackoff(), 1),
     )
 
 

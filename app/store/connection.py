@@ -10,13 +10,12 @@ from typing import Any
 
 from redis import exceptions as redis_errors
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from app.domain.errors import RingbackError
 from app.redis_connections import open_redis
 from app.redis_health import RedisHealth, health_of, is_unpersisted, may_evict
-from app.redis_refusals import cause_of, refusal_of
+from app.redis_refusals import RetryUnlessRefused, cause_of, refusal_of
 from app.store import keys
 from app.store.clock import StoreClock
 from app.store.gathering import Gathering
@@ -86,7 +85,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.redis = open_redis(
             url,
-            retry=Retry(ExponentialBackoff(_LAST_RETRY_SECONDS, _RETRY_BASE_SECONDS), _RETRIES),
+            retry=RetryUnlessRefused(ExponentialBackoff(_LAST_RETRY_SECONDS, _RETRY_BASE_SECONDS), _RETRIES),
             # A refused connection is an OSError until redis-py has given up on it.
             retry_on_error=list(_PASSING),
             socket_timeout=_SOCKET_TIMEOUT_SECONDS,
