@@ -9,8 +9,10 @@ import pytest
 from arq.worker import Worker, create_worker
 
 from app.queue import DELIVER_QUEUE, POLL_QUEUE, SteadyQueue, deserialize_job, serialize_job
+from app.settings import Settings
 from tests.conftest import ENCRYPTION_KEY
 from workers import deliver, poll
+from workers.runtime import grace_seconds
 
 MODULES = {"poll": poll, "deliver": deliver}
 QUEUES = {"poll": POLL_QUEUE, "deliver": DELIVER_QUEUE}
@@ -79,3 +81,10 @@ def test_it_writes_no_pickles_and_outlives_its_redis(arq_worker: Worker) -> None
 
 def test_sigterm_waits_for_what_is_under_way(arq_worker: Worker, kind: str) -> None:
     assert arq_worker._job_completion_wait == {"poll": 7, "deliver": 9}[kind]
+
+
+def test_a_worker_ends_within_what_its_deployment_grants(kind: str) -> None:
+    """With the defaults: what `terminationGracePeriodSeconds` is (30 and 45 s) leaves room for a busy machine."""
+    grace = grace_seconds(MODULES[kind].KIND, Settings())
+    assert grace == {"poll": 22, "deliver": 27}[kind]
+    assert grace > MODULES[kind].KIND.longest_seconds(Settings())
