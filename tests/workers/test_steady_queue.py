@@ -87,3 +87,23 @@ async def test_the_last_command_of_a_worker_does_not_wait_for_redis(
             own_redis.start()
         else:
             go_on(own_redis)
+
+
+async def test_what_waits_for_redis_is_given_up_when_the_worker_ends(
+    queue: SteadyQueue, own_redis: EmbeddedRedis
+) -> None:
+    """What arq writes behind a job would else wait for ever, and the end of the worker with it."""
+    await queue.ping()
+    hang(own_redis)
+    try:
+        async with transaction(queue) as pipe:
+            pipe.set("key", "value")
+            pipe.incr("count")
+            waiting = asyncio.ensure_future(pipe.execute())
+            await fails_once(queue)
+            assert not waiting.done()
+            queue.give_up_after(0.1)
+            assert await asyncio.wait_for(waiting, GIVE_UP_SECONDS) == [None, None]
+            assert await asyncio.wait_for(queue.zcard(QUEUE), GIVE_UP_SECONDS) is None
+    finally:
+        go_on(own_redis)
