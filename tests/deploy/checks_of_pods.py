@@ -1,6 +1,5 @@
 """What no schema says of pods. A check returns a line for each thing that is wrong."""
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +23,7 @@ from tests.deploy.reading import (
 )
 from tests.deploy.rendering import Document
 from workers import deliver, poll
+from workers.runtime import grace_seconds
 
 # When a worker's /healthz tells of a standstill, and when the worker must be gone.
 _TOLD_AFTER_SECONDS = 15
@@ -137,9 +137,7 @@ def _ending_seconds(documents: list[Document], role: str) -> float:
     pause = pod.spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     if role == "api":
         return float(pause + _API_STOP_SECONDS + _ENDING_SECONDS)
-    longest = (poll if role == "poll" else deliver).KIND.longest_seconds(settings)
-    # arq waits for its jobs first; then what has begun is waited for, and its record.
-    return float(pause + math.ceil(longest) + longest + 1 + _ENDING_SECONDS)
+    return float(pause + grace_seconds((poll if role == "poll" else deliver).KIND, settings))
 
 
 def listening(documents: list[Document]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import shlex
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,7 @@ async def _start(runner: Runner, folder: Path, opened: AsyncExitStack) -> Runnin
     for role, words in _WORDS.items():
         settings = _on_loopback()
         port = settings["RINGBACK_BIND_PORT" if role == "api" else "RINGBACK_WORKER_PORT"]
-        settings |= {f"RINGBACK_{name.upper()}": str(value) for name, value in common.items()}
-        containers[role] = runner.container(words, settings)
+        containers[role] = runner.container(words, settings | _told(common))
         opened.callback(containers[role].kill)
         containers[role].start()
         urls[role] = f"http://127.0.0.1:{port}"
@@ -128,12 +128,18 @@ async def _start(runner: Runner, folder: Path, opened: AsyncExitStack) -> Runnin
     admin = await opened.enter_async_context(open_client(urls["api"], ADMIN_KEY))
     tenant = await new_tenant(admin)
     stack = Stack(
-        folder=folder, redis=redis, simulator_url=upstream_url, upstream=upstream, receiver=receiver,
-        receiver_url=receiver_url, poll_worker=containers["poll"], deliver_worker=containers["deliver"],
+        folder=folder, settings=_told(common), redis=redis, simulator_url=upstream_url, upstream=upstream,
+        receiver=receiver, receiver_url=receiver_url,
+        poll_worker=containers["poll"], deliver_worker=containers["deliver"],
         api=await opened.enter_async_context(open_client(urls["api"], tenant["api_key"])), admin=admin,
-        signing_secret=tenant["signing_secret"],
+        api_key=tenant["api_key"], signing_secret=tenant["signing_secret"],
+        metrics={role: f"{url}/metrics" for role, url in urls.items()},
     )  # fmt: skip
     return Running(runner, containers, stack, urls)
+
+
+def _told(settings: Mapping[str, object]) -> dict[str, str]:
+    return {f"RINGBACK_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def _on_loopback() -> dict[str, str]:

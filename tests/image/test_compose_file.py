@@ -16,6 +16,7 @@ from tests.image.compose import MissingVariable, example, handed_on, seconds, se
 from tests.image.dockerfile import read_dockerfile
 from tests.processes import ROOT
 from workers import deliver, poll
+from workers.runtime import grace_seconds
 
 _ENV = {
     "RINGBACK_ADMIN_KEY": ADMIN_KEY,
@@ -85,7 +86,7 @@ def test_the_commands_exist_and_take_their_options(name: str, running: dict[str,
 def test_each_role_is_given_its_whole_grace(running: dict[str, Any]) -> None:
     assert {role: seconds(running[role]["stop_grace_period"]) for role in _ROLES} == GRACE_SECONDS
     for kind in (poll.KIND, deliver.KIND):
-        assert kind.longest_seconds(Settings()) < GRACE_SECONDS[kind.name]
+        assert grace_seconds(kind, Settings()) < GRACE_SECONDS[kind.name]
 
 
 def test_all_containers_are_shut_in(running: dict[str, Any]) -> None:
