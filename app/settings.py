@@ -5,39 +5,28 @@ Nonsense is refused at boot, in one line that names the setting.
 
 import base64
 import binascii
-import re
 import ssl
 from collections.abc import Mapping
-from ipaddress import IPv6Address
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import (
+    MAX_PORT,
+    check_origins,
+    check_proxy,
+    check_upstream,
+)
 from app.redis_urls import ClusterRedis, parse_redis_url
 
 PREFIX = "RINGBACK_"
 ENCRYPTION_KEY_BYTES = 32
-MAX_PORT = 65535
 # Two characters of base 32 carry the partition in every id.
 MAX_PARTITIONS = 1024
 # A poll in a quarter of an hour, and more than any worker can make.
 _LEAST_RPS = 0.001
 _MOST_RPS = 1_000_000
-
-# Narrow enough that every parser reads the same out of it. What else a user name or password holds is
-# percent-encoded; it is ASCII, and the name without a colon, as Basic authentication wants it.
-_PLAIN = r"[A-Za-z0-9._~!$&*+=-]"
-_PROXY = re.compile(
-    rf"https?://(?:(?:{_PLAIN}|%(?!3[Aa])[2-7][0-9A-Fa-f])+(?::(?:{_PLAIN}|%[2-7][0-9A-Fa-f])*)?@)?"
-    r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?"
-)
-
-# As a browser writes it: in lower case, without a default port and without a slash at the end.
-_ORIGIN = re.compile(
-    r"(?:https://(?!.*:443$)|http://(?!.*:80$))(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
-)
 
 # A year is longer than anything here is meant to last, and short enough to count with.
 # What was read is shown for twice as long (app/telemetry/metrics.py).
@@ -56,7 +45,7 @@ class Settings(BaseSettings):
     `maxmemory-policy noeviction`. May carry a password."""
     queue_redis_url: str = Field("", repr=False)
     """arq's Redis; empty means the same one. Its keys cannot be sharded, so a cluster needs another one here."""
-    upstream_base_url: str = ""
+    upstream_base_url: Annotated[str, AfterValidator(check_upstream)] = ""
     """Scheme and host of the vendor's platform, without a path."""
     admin_key: SecretStr = SecretStr("")
     """Bearer key of `/v1/admin`; only the API needs it."""
@@ -71,7 +60,7 @@ class Settings(BaseSettings):
     """Ports a callback URL may have; `*` is any. The two on which https is usually served."""
     callback_trust_roots: str = ""
     """A PEM file of certificate authorities that may vouch for receivers beside the public ones; empty is none."""
-    egress_proxy_url: str = Field("", repr=False)
+    egress_proxy_url: Annotated[str, AfterValidator(check_proxy)] = Field("", repr=False)
     """The proxy through which all callbacks go, as in http://proxy:3128; may carry a password. Empty is none."""
 
     poll_early_seconds: Seconds = 2.0
@@ -96,7 +85,7 @@ class Settings(BaseSettings):
     """Polls per second of each credential set (account, project and connector) at most, those of all workers together
     and the mirror's included; may be a fraction. 0 is no bound: the vendor names none."""
 
-    cors_origins: Texts = ()
+    cors_origins: Annotated[Texts, AfterValidator(check_origins)] = ()
     """Origins whose scripts may call the API from a browser, such as https://console.example.com. None by default: an
     API key does not belong into a browser."""
     mirror_read_through: bool = False
@@ -156,13 +145,6 @@ class Settings(BaseSettings):
             raise ValueError("is '*' or a comma-separated list of ports from 1 to 65535")
         return ports
 
-    @field_validator("cors_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-            raise ValueError("is a comma-separated list of origins as browsers write them: https://console.example.com")
-        return origins
-
     @field_validator("callback_trust_roots")
     @classmethod
     def _check_roots(cls, path: str) -> str:
@@ -178,17 +160,6 @@ class Settings(BaseSettings):
             raise ValueError("names a file that holds no certificate in PEM")
         return path
 
-    @field_validator("egress_proxy_url")
-    @classmethod
-    def _check_proxy(cls, url: str) -> str:
-        parts = _PROXY.fullmatch(url)
-        if url and not parts:
-            raise ValueError("is an http or https address without a path, such as http://user:password@proxy:3128")
-        _split_url(url)
-        if parts and parts["host"].startswith("["):
-            IPv6Address(parts["host"][1:-1])
-        return url.rstrip("/")
-
     @field_validator("delivery_retry_seconds")
     @classmethod
     def _check_schedule(cls, schedule: tuple[float, ...]) -> tuple[float, ...]:
@@ -202,17 +173,6 @@ class Settings(BaseSettings):
         if 0 < rate < _LEAST_RPS:
             raise ValueError(f"is 0, for no bound, or at least {_LEAST_RPS:g}")
         return rate
-
-    @field_validator("upstream_base_url")
-    @classmethod
-    def _check_base(cls, url: str) -> str:
-        if not url.isprintable():
-            raise ValueError("holds a character that no address has, such as a line break")
-        parts = _split_url(url)
-        plain = not (parts.query or parts.fragment or parts.username or parts.password)
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or not plain):
-            raise ValueError("is an http or https address such as https://api.example.com")
-        return url.rstrip("/")
 
     @field_validator("redis_url")
     @classmethod
@@ -247,18 +207,6 @@ class Settings(BaseSettings):
     @property
     def queue_url(self) -> str:
         return self.queue_redis_url or self.redis_url
-
-
-def _split_url(url: str) -> SplitResult:
-    """Split a URL; raises ValueError, also for a port that cannot be one."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError(f"has a port that is not a number from 1 to {MAX_PORT}")
-    return parts
 
 
 Role = Literal["api", "poll", "deliver", "tools"]
