@@ -1,8 +1,9 @@
 """What addresses in the settings may look like: a check returns the address, or raises ValueError that says why not."""
 
 import re
+from collections.abc import Iterator
 from ipaddress import IPv6Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 MAX_PORT = 65535
 # Narrow enough that every parser reads the same out of it. What else a user name or password holds is
@@ -16,6 +17,7 @@ _PROXY = re.compile(
 _ORIGIN = re.compile(
     r"(?:https://(?!.*:443$)|http://(?!.*:80$))(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
 )
+_CREDENTIALS = re.compile(r"[^/]*://([^/?#]*)@")
 
 
 def check_upstream(url: str) -> str:
@@ -42,6 +44,16 @@ def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     if not all(_ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("is a comma-separated list of origins as browsers write them: https://console.example.com")
     return origins
+
+
+def passwords_in(url: str) -> Iterator[str]:
+    """Every password in an address, as it is written there and as it is meant."""
+    found = _CREDENTIALS.match(url)
+    written = [found[1].partition(":")[2]] if found else []
+    named = [value for name, value in parse_qsl(url.partition("?")[2]) if name.endswith("password")]
+    for password in (*written, *named):
+        yield password
+        yield unquote(password)
 
 
 def _split_url(url: str) -> SplitResult:

@@ -24,6 +24,7 @@ from app.api import (
     subscriptions,
     tenants,
 )
+from app.api.access_log import AccessLog
 from app.api.cors import allow_origins
 from app.api.deps import Backend
 from app.api.housekeeping import housekeeping
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, larger={batch.PATH: MAX_BATCH_BYTES})
     # Outside of what may refuse a request, so that scripts can read the refusal.
     allow_origins(app, settings.cors_origins)
+    app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
     app.add_middleware(Measuring, routes=app.routes)
     app.add_middleware(PlainRefusal)
@@ -100,7 +102,7 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(name)
     settings = load_settings("api")
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.secrets)
     globals()["app"] = create_app(settings)
     settle_in()
     return globals()["app"]

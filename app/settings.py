@@ -17,6 +17,7 @@ from app.addresses import (
     check_origins,
     check_proxy,
     check_upstream,
+    passwords_in,
 )
 from app.redis_urls import ClusterRedis, parse_redis_url
 
@@ -207,6 +208,13 @@ class Settings(BaseSettings):
     @property
     def queue_url(self) -> str:
         return self.queue_redis_url or self.redis_url
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Everything here that must never be shown, passwords of addresses included."""
+        urls = (self.redis_url, self.queue_redis_url, self.egress_proxy_url)
+        passwords = (password for url in urls for password in passwords_in(url))
+        return (self.admin_key.get_secret_value(), *self.encryption_keys, *passwords)
 
 
 Role = Literal["api", "poll", "deliver", "tools"]

@@ -97,7 +97,7 @@ class Runtime:
     def begin(self) -> "asyncio.Task[Refused | None]":
         """Begin to open everything; the probes answer from the first turn of the event loop."""
         if self._opening is None:
-            configure_logging(self.settings.log_level)
+            configure_logging(self.settings.log_level, self.settings.secrets)
             metrics.IDLE.labels(self.kind.name).set_function(lambda: self.progress().idle_seconds)
             loop = asyncio.get_running_loop()
             self._opening, self._asking = loop.create_task(self._open()), loop.create_task(self._ask_queue())

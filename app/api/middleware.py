@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import REQUEST_ID_HEADER, BodyTooLarge, problem
 from app.domain.errors import RingbackError
+from app.telemetry.log import bind
 
 _HEADER = REQUEST_ID_HEADER.encode()
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -28,6 +29,8 @@ class RequestId:
         request_id = named if _USABLE_ID.fullmatch(named) else os.urandom(16).hex()
         header = (_HEADER, request_id.encode())
         scope.setdefault("state", {})["request_id"] = request_id
+        # Never taken back: a server runs each request in a task of its own, and its last words are about this one too.
+        bind(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -56,7 +56,8 @@ def worker(kind: WorkerKind) -> None:
     from app.settings import load_settings
     from app.telemetry.log import configure_logging
 
-    configure_logging(load_settings(kind).log_level)
+    settings = load_settings(kind)
+    configure_logging(settings.log_level, settings.secrets)
     run_worker(import_string(f"workers.{kind}.WorkerSettings"))
 
 
