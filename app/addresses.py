@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -18,6 +19,7 @@ _ORIGIN = re.compile(
     r"(?:https://(?!.*:443$)|http://(?!.*:80$))(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
 )
 _CREDENTIALS = re.compile(r"[^/]*://([^/?#]*)@")
+_TRACING_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
 def check_upstream(url: str) -> str:
@@ -46,6 +48,19 @@ def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def check_collector(url: str) -> str:
+    parts = _split_url(url)
+    plain = url.isprintable() and " " not in url and not (parts.query or parts.fragment)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or not plain):
+        raise ValueError("is an http or https address such as http://collector:4318")
+    return url.rstrip("/")
+
+
+def can_trace() -> bool:
+    """Whether the packages that send traces are installed; imports none of them."""
+    return all(map(_installed, _TRACING_PACKAGES))
+
+
 def passwords_in(url: str) -> Iterator[str]:
     """Every password in an address, as it is written there and as it is meant."""
     found = _CREDENTIALS.match(url)
@@ -54,6 +69,13 @@ def passwords_in(url: str) -> Iterator[str]:
     for password in (*written, *named):
         yield password
         yield unquote(password)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _split_url(url: str) -> SplitResult:

@@ -33,6 +33,7 @@ from app.api.middleware import BodyLimit, PlainRefusal, RequestId
 from app.api.problems import install_handlers
 from app.api.rate_limits import RateLimitHeaders
 from app.api.readiness import Readiness
+from app.api.tracing import RequestSpans
 from app.process import settle_in
 from app.resources import open_resources
 from app.settings import Settings, load_settings
@@ -49,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources, resources.vital_signs.published("api"):
+        async with open_resources(settings, "api") as resources, resources.vital_signs.published("api"):
             readiness = Readiness(resources.ledger, settings.partitions)
             await readiness.at_boot()
             app.state.backend = Backend(resources, readiness)
@@ -62,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # FastAPI would look at each request whether OpenTelemetry has been configured.
+        # Spans of requests are ours (app/api/tracing.py): FastAPI's tell paths and queries, and are three a request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
@@ -89,6 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, limit=MAX_BODY_BYTES, larger={batch.PATH: MAX_BATCH_BYTES})
     # Outside of what may refuse a request, so that scripts can read the refusal.
     allow_origins(app, settings.cors_origins)
+    if settings.otlp_endpoint:
+        app.add_middleware(RequestSpans)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
     app.add_middleware(Measuring, routes=app.routes)

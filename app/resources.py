@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arq.connections import ArqRedis
 
@@ -48,6 +49,9 @@ from app.store.vault import Vault
 from app.store.vital_signs import VitalSigns
 from app.store.watches import WatchStore
 
+if TYPE_CHECKING:
+    from app.telemetry.tracing import Tracing
+
 # Requests of one process to the upstream about calls that nobody follows, at once: anybody may cause them.
 _MOST_READ_THROUGH = 20
 
@@ -73,6 +77,7 @@ class Resources:
     deliver_doorbell: Doorbell
     service: Service
     vital_signs: VitalSignsService
+    tracing: "Tracing | None"
 
 
 class _Stores:
@@ -85,7 +90,7 @@ class _Stores:
         records = TenantRecords(self.vault)
         self.subscriptions = SubscriptionStore(ledger, self.vault, settings.partitions)
         self.registrations = RegistrationStore(ledger, self.vault, settings.partitions, lifetime)
-        self.watches = WatchStore(ledger, self.vault, settings.retention_seconds)
+        self.watches = WatchStore(ledger, self.vault, settings.retention_seconds, traced=bool(settings.otlp_endpoint))
         self.call_pages = CallPages(ledger, self.watches, settings.partitions)
         self.connectors = ConnectorStore(ledger, self.watches, settings.partitions)
         self.deliveries = DeliveryStore(ledger, self.subscriptions, lifetime)
@@ -98,9 +103,13 @@ class _Stores:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open what every kind of process needs. Nothing is asked of Redis yet."""
+async def open_resources(settings: Settings, traced_as: str = "") -> AsyncIterator[Resources]:
+    """Open what every kind of process needs. Nothing is asked of Redis yet.
+
+    `traced_as` is the role under which its traces are sent; without it there are none.
+    """
     async with AsyncExitStack() as stack:
+        tracing = await stack.enter_async_context(_tracing(settings, traced_as))
         ledger = Ledger(settings.redis_url)
         stack.push_async_callback(ledger.aclose)
         queue = open_queue(settings.queue_url)
@@ -137,7 +146,20 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 QueueVitalSigns(queue),
                 settings.vital_signs_seconds,
             ),
+            tracing=tracing,
         )
+
+
+@asynccontextmanager
+async def _tracing(settings: Settings, role: str) -> AsyncIterator["Tracing | None"]:
+    """Open what sends traces, or nothing where no endpoint is set: then nothing of it is imported."""
+    if not settings.otlp_endpoint or not role:
+        yield None
+        return
+    from app.telemetry.tracing import open_tracing  # noqa: PLC0415 -- it needs packages that are there for it alone
+
+    async with open_tracing(settings.otlp_endpoint, role) as tracing:
+        yield tracing
 
 
 def _service(

@@ -5,6 +5,7 @@ Nonsense is refused at boot, in one line that names the setting.
 
 import base64
 import binascii
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.addresses import (
     MAX_PORT,
+    can_trace,
+    check_collector,
     check_origins,
     check_proxy,
     check_upstream,
@@ -22,6 +25,8 @@ from app.addresses import (
 from app.redis_urls import ClusterRedis, parse_redis_url
 
 PREFIX = "RINGBACK_"
+OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_OTLP_PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 ENCRYPTION_KEY_BYTES = 32
 # Two characters of base 32 carry the partition in every id.
 MAX_PARTITIONS = 1024
@@ -115,6 +120,11 @@ class Settings(BaseSettings):
     """The port for the same; 0 is none at all."""
     vital_signs_seconds: float = Field(10.0, ge=0, le=MOST_VITAL_SIGNS_SECONDS)
     """How often, about, each process reads how the whole installation is doing: it costs Redis a millisecond."""
+    otlp_endpoint: Annotated[str, AfterValidator(check_collector)] = Field(
+        "", validation_alias=OTLP_ENDPOINT, repr=False
+    )
+    """Where traces go, by OTLP over HTTP, such as http://collector:4318; empty is none at all. It has the standard's
+    own name, since the standard's other variables hold too. May carry a password."""
 
     @field_validator("encryption_keys", "callback_ports", "cors_origins", "delivery_retry_seconds", mode="before")
     @classmethod
@@ -212,7 +222,7 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Everything here that must never be shown, passwords of addresses included."""
-        urls = (self.redis_url, self.queue_redis_url, self.egress_proxy_url)
+        urls = (self.redis_url, self.queue_redis_url, self.egress_proxy_url, self.otlp_endpoint)
         passwords = (password for url in urls for password in passwords_in(url))
         return (self.admin_key.get_secret_value(), *self.encryption_keys, *passwords)
 
@@ -238,6 +248,8 @@ def load_settings(role: Role, **overrides: Any) -> Settings:
     required = dict(_REQUIRED[role])
     if role == "api" and settings.mirror_read_through:
         required["upstream_base_url"] = f"the platform's address, which {PREFIX}MIRROR_READ_THROUGH needs"
+    if settings.otlp_endpoint:
+        _check_tracing()
     for name, what in required.items():
         value = getattr(settings, name)
         if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
@@ -245,9 +257,18 @@ def load_settings(role: Role, **overrides: Any) -> Settings:
     return settings
 
 
+def _check_tracing() -> None:
+    """End the process with one line if traces cannot be sent as the environment asks for it."""
+    if not can_trace():
+        raise SystemExit(f"ringback: {OTLP_ENDPOINT} needs what sends traces: pip install 'ringback[tracing]'.")
+    if os.environ.get(_OTLP_PROTOCOL, "") not in ("", "http/protobuf"):
+        raise SystemExit(f"ringback: {_OTLP_PROTOCOL} is impossible: traces are sent by http/protobuf only.")
+
+
 def _describe(error: Mapping[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
         return f"{message}."
-    name = f"{PREFIX}{str(error['loc'][0]).upper()}"
+    field = str(error["loc"][0])
+    name = field if field == OTLP_ENDPOINT else f"{PREFIX}{field.upper()}"
     return f"{name} is impossible: {message[:1].lower()}{message[1:]}."

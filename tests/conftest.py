@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_developer() -> None:
     """A test's settings are the test's: what the shell happens to hold must not change them."""
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+    for name in [name for name in os.environ if name.startswith((PREFIX, "OTEL_"))]:
         del os.environ[name]
 
 

@@ -23,9 +23,16 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Return this process's environment with `settings` (named without their prefix) and no others of Ringback's."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return ours | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
+    """Return this process's environment with `settings` (named without their prefix) and no others of Ringback's.
+
+    Settings that are called `otel_…` are OpenTelemetry's, which have no prefix of ours.
+    """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "OTEL_"))}
+    return ours | {_variable(name.upper()): str(value) for name, value in settings.items()}
+
+
+def _variable(name: str) -> str:
+    return name if name.startswith("OTEL_") else PREFIX + name
 
 
 class Process:

@@ -4,22 +4,29 @@ import re
 from pathlib import Path
 
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from app.settings import PREFIX, Settings
 
 README = Path(__file__).parents[1] / "README.md"
-_ROW = re.compile(rf"^\| `{PREFIX}(\w+)` \| ([^|]+) \|", re.MULTILINE)
+_ROW = re.compile(rf"^\| `((?:{PREFIX}|OTEL_)\w+)` \| ([^|]+) \|", re.MULTILINE)
 _NAME = re.compile(rf"{PREFIX}([A-Z0-9_]+)\b")
 
 
 def test_the_settings_table_names_every_setting_and_its_default() -> None:
-    told = {name.lower(): default.strip().strip("`") for name, default in _ROW.findall(README.read_text())}
-    assert told.keys() == Settings.model_fields.keys()
-    for name, field in Settings.model_fields.items():
+    told = {name: default.strip().strip("`") for name, default in _ROW.findall(README.read_text())}
+    fields = {_variable(name, field): field for name, field in Settings.model_fields.items()}
+    assert told.keys() == fields.keys()
+    for name, field in fields.items():
         if told[name].startswith("required"):
             assert not _text(field.default)
         elif told[name] != "the same":
             assert told[name] == _text(field.default)
+
+
+def _variable(name: str, field: FieldInfo) -> str:
+    """Return the variable that a setting is read from: one that a standard names has no prefix of ours."""
+    return str(field.validation_alias) if field.validation_alias else PREFIX + name.upper()
 
 
 def _sources() -> str:

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from app.domain import ids
+from app.domain.breaker import destination_of
 from app.domain.echoes import without_echoes
 from app.domain.event import event_id, payload
 from app.domain.retry import AttemptResult, Responded, Unreachable
@@ -17,6 +18,10 @@ from app.outbound.http import Answer, Exchange, NoAnswer
 from app.store.clock import StoreClock
 from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, PendingEvent
 from app.telemetry import metrics
+from workers.spans import AttemptSpans, end_attempt
+
+if TYPE_CHECKING:
+    from app.telemetry.tracing import OpenSpan
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +31,14 @@ _ATTEMPTS = {outcome: metrics.ATTEMPTS.labels(outcome) for outcome in get_args(A
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that was made; it ended at `ended_at`, in Unix seconds."""
+    """An attempt that was made, the `number`th of its event; it ended at `ended_at`, in Unix seconds."""
 
     pending: PendingEvent
+    number: int
     ended_at: float
     exchange: Exchange
     result: AttemptResult
+    span: "OpenSpan | None" = None
 
     def logged(self, outcome: AttemptOutcome) -> LoggedAttempt:
         """Return the record of it, with what it has led to."""
@@ -54,12 +61,13 @@ class Attempt:
 class Attempts:
     """Makes attempts."""
 
-    def __init__(self, callbacks: CallbackClient, clock: StoreClock) -> None:
+    def __init__(self, callbacks: CallbackClient, clock: StoreClock, spans: AttemptSpans | None = None) -> None:
         self._callbacks = callbacks
         self._clock = clock
+        self._spans = spans
 
-    async def make(self, claim: ClaimedOutbox, pending: PendingEvent, keys: Sequence[bytes]) -> Attempt:
-        """Send one of the claimed events; whatever becomes of that is an attempt."""
+    async def make(self, claim: ClaimedOutbox, pending: PendingEvent, keys: Sequence[bytes], number: int) -> Attempt:
+        """Send one of the claimed events, for the `number`th time; whatever becomes of that is an attempt."""
         destination = claim.destination
         body = payload(
             claim.call,
@@ -71,12 +79,15 @@ class Attempts:
         webhook_id = event_id(claim.call, pending.event)
         signed = signed_headers(keys, webhook_id, int(self._clock.now()), body)
         headers = {**destination.headers, "content-type": "application/json", **signed}
+        span = self._spans.of(claim, pending, number) if self._spans else None
+        if span:
+            headers |= span.context.headers
         exchange = await self._callbacks.post(destination.callback_url, headers, body)
         metrics.ATTEMPT_SECONDS.observe(exchange.duration_seconds)
         if destination.headers and isinstance(exchange, Answer):
             kept = without_echoes(exchange.body, destination.headers.values(), truncated=exchange.truncated)
             exchange = replace(exchange, body=kept)
-        return Attempt(pending, self._clock.now(), exchange, self._result(exchange))
+        return Attempt(pending, number, self._clock.now(), exchange, self._result(exchange), span)
 
     def _result(self, exchange: Exchange) -> AttemptResult:
         if isinstance(exchange, Answer):
@@ -85,25 +96,44 @@ class Attempts:
         return Unreachable(str(exchange.error))
 
 
-def tell(claim: ClaimedOutbox, pending: PendingEvent, attempt: LoggedAttempt) -> None:
-    """Count an attempt and write its line in the log."""
-    _ATTEMPTS[attempt.outcome].inc()
-    if attempt.outcome == "delivered":
-        _observe_latencies(claim, pending, attempt.at + attempt.duration_ms / 1000)
-    log.log(
-        logging.INFO if attempt.outcome == "delivered" else logging.WARNING,
-        "attempt",
-        extra={
-            "outcome": attempt.outcome,
-            "event_type": pending.event.type,
-            "sequence": pending.sequence,
-            "subscription_id": claim.subscription_id,
-            "call_sid": claim.call.call_sid,
-            "status_code": attempt.status_code,
-            "error": attempt.error,
-            "duration_ms": attempt.duration_ms,
-        },
-    )
+def tell(claim: ClaimedOutbox, attempt: Attempt, told: LoggedAttempt) -> None:
+    """Count an attempt, end its span and write its line in the log."""
+    _ATTEMPTS[told.outcome].inc()
+    if told.outcome == "delivered":
+        _observe_latencies(claim, attempt.pending, _ended_at(told))
+    fields = _fields(claim, attempt.pending, told, attempt.number)
+    if attempt.span:
+        end_attempt(attempt.span, told)
+        fields.update(attempt.span.fields)
+    log.log(logging.INFO if told.outcome == "delivered" else logging.WARNING, "attempt", extra=fields)
+
+
+def tell_given_up(claim: ClaimedOutbox, pending: PendingEvent, told: LoggedAttempt) -> None:
+    """Do the same for a delivery that is given up without a last attempt."""
+    _ATTEMPTS[told.outcome].inc()
+    log.warning("attempt", extra=_fields(claim, pending, told, 0))
+
+
+def _fields(claim: ClaimedOutbox, pending: PendingEvent, told: LoggedAttempt, number: int) -> dict[str, object]:
+    return {
+        "outcome": told.outcome,
+        "call_sid": claim.call.call_sid,
+        "subscription_id": claim.subscription_id,
+        "tenant_id": claim.tenant_id,
+        "event_id": event_id(claim.call, pending.event),
+        "event_type": pending.event.type,
+        "sequence": pending.sequence,
+        "attempt": number,
+        "destination": destination_of(claim.destination.callback_url),
+        "status_code": told.status_code,
+        "error": told.error,
+        "duration_ms": told.duration_ms,
+        "latency_ms": max(0, round((_ended_at(told) - pending.event.observed_at) * 1000)),
+    }
+
+
+def _ended_at(told: LoggedAttempt) -> float:
+    return told.at + told.duration_ms / 1000
 
 
 def _observe_latencies(claim: ClaimedOutbox, pending: PendingEvent, accepted_at: float) -> None:

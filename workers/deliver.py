@@ -14,6 +14,7 @@ from workers.deliverer import Deliverer
 from workers.destinations import Destinations
 from workers.runtime import Kind, worker_settings
 from workers.signing_keys import SigningKeys
+from workers.spans import AttemptSpans
 
 
 @asynccontextmanager
@@ -22,7 +23,7 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedOutb
     deliverer = Deliverer(
         deliveries=resources.deliveries,
         subscriptions=resources.subscriptions,
-        attempts=Attempts(resources.callbacks, clock),
+        attempts=Attempts(resources.callbacks, clock, AttemptSpans(resources.tracing) if resources.tracing else None),
         destinations=Destinations(
             resources.breakers,
             clock,

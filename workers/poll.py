@@ -15,6 +15,7 @@ from workers.claims import HORIZON_SECONDS, ClaimLoop
 from workers.politeness import Politeness
 from workers.poller import Poller
 from workers.runtime import Kind, worker_settings
+from workers.spans import PollSpans
 
 
 def pace(settings: Settings) -> Pace:
@@ -57,6 +58,7 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedPoll
             doorbell=resources.deliver_doorbell,
             pace=pace(settings),
             politeness=politeness(resources),
+            spans=PollSpans(resources.tracing, settings.upstream_base_url) if resources.tracing else None,
         )
         work = poller.work(
             places=settings.upstream_max_connections,

@@ -3,10 +3,11 @@
 import logging
 import random
 from collections.abc import Sequence
-from typing import get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
 
 from app.domain import cadence
-from app.domain.cadence import Failed, Pace, PollAgain, PollOutcome, Step
+from app.domain.cadence import Failed, Pace, PollAgain, PollOutcome, Step, Unauthorized
 from app.domain.call import LOST, PHASES
 from app.domain.event import Event, LostReason
 from app.outbound.upstream import UpstreamClient
@@ -19,6 +20,10 @@ from app.telemetry import metrics
 from workers.batching import LINGER_SECONDS, Batcher
 from workers.claims import LEASE_MARGIN_SECONDS, TICK_SECONDS, Work
 from workers.politeness import Politeness
+from workers.spans import PollSpans
+
+if TYPE_CHECKING:
+    from app.telemetry.tracing import OpenSpan
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +35,40 @@ _OTHER_EVENTS = metrics.EVENTS.labels("other")
 _LOST = {reason: metrics.CALLS_LOST.labels(reason) for reason in get_args(LostReason)}
 _STALE = metrics.STALE.labels("poll")
 _LEASES_LOST = metrics.LEASES_LOST.labels("poll")
+
+
+@dataclass(slots=True, eq=False)
+class _Done:
+    """A poll that was answered at `at`, in Unix seconds, and its span, where it has one."""
+
+    polled: PolledStep
+    outcome: PollOutcome
+    at: float
+    span: "OpenSpan | None"
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What its line in the log says."""
+        claim, step, asked_at = self.polled.claimed, self.polled.step, self.polled.polled_at
+        fields = {
+            **_names(claim),
+            "outcome": type(self.outcome).__name__.lower(),
+            "status": step.watch.snapshot.status,
+            "events": [event.type for event in step.events],
+            "duration_ms": round((self.at - asked_at) * 1000),
+            "late_ms": max(0, round((asked_at - claim.due_at) * 1000)),
+        }
+        if isinstance(self.outcome, Failed):
+            fields.update(error=self.outcome.cause, failures=step.watch.trouble.failures)
+        return {**fields, **self.span.fields} if self.span else fields
+
+    def end(self, record: str) -> None:
+        """End its span with what became of its record."""
+        if self.span:
+            events = [event.type for event in self.polled.step.events]
+            about = {"ringback.outcome": type(self.outcome).__name__.lower(), "ringback.record": record}
+            failed = isinstance(self.outcome, Failed | Unauthorized)
+            self.span.end({**about, "ringback.events": events}, failed=failed)
 
 
 class Poller:
@@ -44,6 +83,7 @@ class Poller:
         doorbell: Doorbell,
         pace: Pace,
         politeness: Politeness,
+        spans: PollSpans | None = None,
     ) -> None:
         self._watches = watches
         self._upstream = upstream
@@ -51,6 +91,7 @@ class Poller:
         self._doorbell = doorbell
         self._pace = pace
         self._politeness = politeness
+        self._spans = spans
         self._records: Batcher[PolledStep, Recorded] = Batcher(watches.commit, LEASE_MARGIN_SECONDS, self._lingered)
         # Spreads out what failed together; nothing that must not be guessed.
         self._random = random.Random()  # noqa: S311
@@ -87,26 +128,30 @@ class Poller:
         _POLLS[type(outcome)].inc()
         metrics.POLL_LATENESS.observe(max(0.0, asked_at - claim.due_at))
         metrics.POLL_SECONDS.observe(now - asked_at)
+        span = self._spans.of(claim, outcome, step, now - asked_at) if self._spans else None
+        done = _Done(PolledStep(claim, step, asked_at, span.context if span else None), outcome, now, span)
         if isinstance(outcome, Failed):
-            log.warning("poll failed", extra=_fields(claim, cause=outcome.cause, failures=step.watch.trouble.failures))
-        polled = PolledStep(claim, step, asked_at)
+            log.warning("poll failed", extra=done.fields)
         if _may_linger(step, now):
-            self._records.linger(partition, polled)
+            done.end("not_awaited")
+            self._records.linger(partition, done.polled)
             return 0.0
-        return await self._record(partition, polled)
+        return await self._record(partition, done)
 
     async def finish(self) -> None:
         """Wait until everything is recorded."""
         await self._records.flush()
 
-    async def _record(self, partition: Partition, polled: PolledStep) -> float:
-        claim, step = polled.claimed, polled.step
+    async def _record(self, partition: Partition, done: "_Done") -> float:
+        step = done.polled.step
         try:
-            recorded = await self._records.submit(partition, polled)
+            recorded = await self._records.submit(partition, done.polled)
         except StoreUnavailable as error:
             _LEASES_LOST.inc()
-            log.warning(_NOT_RECORDED, extra=_fields(claim, reason=str(error)))
+            done.end("not_recorded")
+            log.warning(_NOT_RECORDED, extra={**done.fields, "reason": str(error)})
             return 0.0
+        done.end("stale" if recorded is Recorded.STALE else "recorded")
         if recorded is Recorded.STALE:
             _STALE.inc()
         else:
@@ -115,7 +160,7 @@ class Poller:
             for event in step.events:
                 _count(event)
             if step.events:
-                log.info("call changed", extra=_fields(claim, events=[event.type for event in step.events]))
+                log.info("call changed", extra=done.fields)
         return step.following.at if isinstance(step.following, PollAgain) else 0.0
 
     @staticmethod
@@ -125,10 +170,10 @@ class Poller:
                 _STALE.inc()
             case StoreUnavailable():
                 _LEASES_LOST.inc()
-                log.warning(_NOT_RECORDED, extra=_fields(polled.claimed, reason=str(recorded)))
+                log.warning(_NOT_RECORDED, extra={**_names(polled.claimed), "reason": str(recorded)})
             case Exception():
                 _LEASES_LOST.inc()
-                log.error(_NOT_RECORDED, extra=_fields(polled.claimed), exc_info=recorded)
+                log.error(_NOT_RECORDED, extra=_names(polled.claimed), exc_info=recorded)
 
 
 def _count(event: Event) -> None:
@@ -146,6 +191,6 @@ def _may_linger(step: Step, now: float) -> bool:
     )
 
 
-def _fields(claim: ClaimedPoll, **more: object) -> dict[str, object]:
+def _names(claim: ClaimedPoll) -> dict[str, object]:
     key = claim.watch.key
-    return {"call_sid": key.call_sid, "account_id": key.account_id, "project_id": key.project_id, **more}
+    return {"call_sid": key.call_sid, "account_id": key.account_id, "project_id": key.project_id}

@@ -208,7 +208,9 @@ class Runtime:
             probes = await start_probes(self.settings.worker_host, self.settings.worker_port, self.alive, self.ready)
             if probes:
                 self._stack.push_async_callback(probes.cleanup)
-        resources = self._resources = await self._stack.enter_async_context(open_resources(self.settings))
+        resources = self._resources = await self._stack.enter_async_context(
+            open_resources(self.settings, self.kind.name)
+        )
         await self._stack.enter_async_context(resources.vital_signs.published(self.kind.name))
         if refused := await await_ledger(resources):
             log.critical(refused.reason)

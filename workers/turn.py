@@ -14,7 +14,7 @@ from app.domain.retry import Delivered, Gone, RetryAt, Suspect, Verdict, judge
 from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, PendingEvent, SettledAs, Settlement
 from app.store.keys import Partition
 from app.store.watches import Recorded
-from workers.attempts import Attempt, Attempts, tell
+from workers.attempts import Attempt, Attempts, tell, tell_given_up
 from workers.destinations import Destinations, Target
 
 # What is logged in place of an attempt that was not made, since it would have been in vain.
@@ -101,7 +101,7 @@ class Turn:
         long_ago = now - self._rules.patience_seconds
         if refused.down_since < long_ago and pending.event.observed_at < long_ago:
             given_up = LoggedAttempt(pending.sequence, now, 0, DESTINATION_DOWN, 0, b"", "failed")
-            tell(self._claim, pending, given_up)
+            tell_given_up(self._claim, pending, given_up)
             await self._settle(
                 self._settlement(pending.sequence, "fail", given_up, retry_at=now, cursor_after=self._after(place)),
             )
@@ -115,7 +115,7 @@ class Turn:
         admission = await self._desk.destinations.admission(self._target)
         if isinstance(admission, Refused):
             return _Over(await self.put_off(admission, place))
-        attempt = await self._attempt(self._wanted[place], probe=admission.probe)
+        attempt = await self._attempt(self._wanted[place], self._failures + 1, probe=admission.probe)
         verdict = judge(
             attempt.result,
             self._failures,
@@ -130,8 +130,9 @@ class Turn:
             return await self._let_pass(place, attempt, verdict)
         return await self._failed(place, attempt, verdict)
 
-    async def _attempt(self, pending: PendingEvent, *, probe: bool) -> Attempt:
-        attempt = await self._desk.attempts.make(self._claim, pending, await self._desk.keys(self._claim))
+    async def _attempt(self, pending: PendingEvent, number: int, *, probe: bool) -> Attempt:
+        keys = await self._desk.keys(self._claim)
+        attempt = await self._desk.attempts.make(self._claim, pending, keys, number)
         await self._desk.destinations.report(self._target, attempt.result, probe=probe)
         return attempt
 
@@ -175,7 +176,7 @@ class Turn:
         if await self._settle(recorded) is not Recorded.DONE_WITH_MORE:
             return _Over(verdict.at)
         self._failures += verdict.counted
-        trial = await self._attempt(behind, probe=False)
+        trial = await self._attempt(behind, 1, probe=False)
         outcome = judge(trial.result, 0, trial.ended_at, self._rules.schedule, 0.0)
         if isinstance(outcome, Delivered):
             return await self._done(place + 1, trial, "pass", passed=head.sequence, retry_at=verdict.at)
@@ -224,7 +225,7 @@ class Turn:
 
     def _told(self, attempt: Attempt, outcome: AttemptOutcome) -> LoggedAttempt:
         logged = attempt.logged(outcome)
-        tell(self._claim, attempt.pending, logged)
+        tell(self._claim, attempt, logged)
         return logged
 
     def _settlement(

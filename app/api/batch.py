@@ -13,6 +13,7 @@ from app.api.deps import asking_tenant, require_json, service_of, tenant_of
 from app.api.problems import answer, documented
 from app.api.schemas import subscription as schemas
 from app.api.schemas.subscription import wanted_subscription
+from app.api.tracing import trace_of
 from app.service.registrations import Registered
 from app.service.turns import taking_turns
 
@@ -45,7 +46,7 @@ async def subscribe_many(request: Request, wanted: schemas.NewSubscriptions) -> 
         service = await service_of(request)
         items = [_read(one) async for one in taking_turns(wanted.items)]
         valid = [wanted_subscription(one) for one in items if isinstance(one, schemas.NewSubscription)]
-        results = iter(await service.registrations.register_all(asking_tenant(request), valid))
+        results = iter(await service.registrations.register_all(asking_tenant(request), valid, trace_of(request)))
         outcomes = [one if isinstance(one, Exception) else next(results) for one in items]
         return Response(
             to_json({"items": [await _item(request, one) async for one in taking_turns(outcomes)]}),

@@ -13,6 +13,7 @@ from app.api.problems import documented, located
 from app.api.schemas import subscription as schemas
 from app.api.schemas.common import CallSid
 from app.api.schemas.subscription import wanted_subscription
+from app.api.tracing import trace_of
 from app.domain.subscription import SubscriptionStatus
 from app.service.subscriptions import WantedChange
 
@@ -59,7 +60,8 @@ async def subscribe(request: Request, wanted: schemas.NewSubscription) -> Respon
 
     async def register() -> Response:
         service = await service_of(request)
-        registered = await service.registrations.register(asking_tenant(request), wanted_subscription(wanted))
+        tenant, trace = asking_tenant(request), trace_of(request)
+        registered = await service.registrations.register(tenant, wanted_subscription(wanted), trace)
         shown = schemas.Subscription.of(registered.subscription)
         headers = {"Location": f"{router.prefix}/{shown.id}"} if registered.created else None
         return Response(shown.model_dump_json(), 201 if registered.created else 200, headers, "application/json")

@@ -17,6 +17,7 @@ from app.store.registrations import Full, Refused, Registration, RegistrationSto
 from app.store.subscriptions import NewSubscription, Subscription
 from app.store.tenants import Tenant
 from app.telemetry.metrics import REGISTRATIONS
+from app.telemetry.trace_context import TraceContext
 
 # Room is made by calls that end, which takes minutes rather than seconds.
 _RETRY_AFTER_SECONDS = 60
@@ -67,12 +68,16 @@ class RegistrationService:
         self._callback_rules = callback_rules
         self._room = ActiveRoom(registrations.active)
 
-    async def register(self, tenant: Tenant, wanted: WantedSubscription) -> Registered:
+    async def register(
+        self, tenant: Tenant, wanted: WantedSubscription, trace: TraceContext | None = None
+    ) -> Registered:
         """Subscribe a tenant to a call; the same call and URL again finds the subscription that is there.
+
+        `trace` is the span that the deliveries of a new one are to belong to.
 
         Raises `InvalidField`, or `TooManyRequests` when the tenant has as many as it may.
         """
-        new = self._check(tenant, wanted)
+        new = self._check(tenant, wanted, trace)
         [result] = await self._within_bounds(tenant, [new])
         await self._connectors.remember([new.key])
         registered = self._announce(tenant, result)
@@ -85,10 +90,10 @@ class RegistrationService:
         return registered
 
     async def register_all(
-        self, tenant: Tenant, wanted: Sequence[WantedSubscription]
+        self, tenant: Tenant, wanted: Sequence[WantedSubscription], trace: TraceContext | None = None
     ) -> list[Registered | InvalidField | TooManyRequests]:
         """Do the same for many, and return what came of each in place of raising it."""
-        checked = [self._checked(tenant, one) async for one in taking_turns(wanted)]
+        checked = [self._checked(tenant, one, trace) async for one in taking_turns(wanted)]
         new = [one for one in checked if isinstance(one, NewSubscription)]
         results = iter(await self._within_bounds(tenant, new))
         await self._connectors.remember(one.key for one in new)
@@ -126,13 +131,15 @@ class RegistrationService:
         _COUNTERS[result.created].inc()
         return Registered(result.subscription, result.created)
 
-    def _checked(self, tenant: Tenant, wanted: WantedSubscription) -> NewSubscription | InvalidField:
+    def _checked(
+        self, tenant: Tenant, wanted: WantedSubscription, trace: TraceContext | None
+    ) -> NewSubscription | InvalidField:
         try:
-            return self._check(tenant, wanted)
+            return self._check(tenant, wanted, trace)
         except InvalidField as refusal:
             return refusal
 
-    def _check(self, tenant: Tenant, wanted: WantedSubscription) -> NewSubscription:
+    def _check(self, tenant: Tenant, wanted: WantedSubscription, trace: TraceContext | None) -> NewSubscription:
         if wanted.secret is not None:
             named("secret", secret_key, wanted.secret)
         return NewSubscription(
@@ -148,6 +155,7 @@ class RegistrationService:
             metadata=named("metadata", check_metadata, wanted.metadata),
             secret=wanted.secret,
             headers=named("headers", check_headers, wanted.headers),
+            trace=trace,
         )
 
 

@@ -19,6 +19,7 @@ from app.domain.snapshot import Ahead, Snapshot
 from app.domain.watch import NO_TROUBLE, Trouble, Watch
 from app.store.short_forms import ShortTime, UnknownLayout, long_time, long_word, short_time, short_word
 from app.store.vault import Vault
+from app.telemetry.trace_context import TraceContext, unpack_context
 
 # Whoever reads records finds here what may be wrong with one.
 __all__ = ["Line", "Lines", "PackedWatch", "UnknownLayout", "pack", "readable", "unpack"]
@@ -33,6 +34,8 @@ _VERSION = bytes([WRITES])
 _CONNECTOR = "connector"
 # The place of the sealed connector in a line.
 _SEALED = 2
+# The place of what found an event; where tracing is off there is none.
+_FOUND_BY = 7
 # Lines that a process has in mind, sealed and opened.
 _MOST_LINES = 1024
 
@@ -185,23 +188,33 @@ def pack_told(snapshot: Snapshot) -> bytes:
     return pack([short_time(snapshot.created_at), snapshot.client_env])
 
 
-def pack_event(event: Event) -> bytes:
+def pack_event(event: Event, found_by: TraceContext | None = None) -> bytes:
     """Write an event; when it was observed is written as the time since it occurred, where that is known to the second.
 
-    An event is soon observed, so that a third of its bytes go.
+    An event is soon observed, so that a third of its bytes go. `found_by` is the span of the poll that found it.
     """
     occurred_at = short_time(event.occurred_at)
     observed_ms = _ms(event.observed_at) - _whole_seconds(occurred_at) * 1000
     return pack(
         [
             short_word(event.name), event.occurrence, short_word(event.status), short_word(event.previous),
-            occurred_at, observed_ms, short_word(event.reason),
+            occurred_at, observed_ms, short_word(event.reason), *([found_by.packed] if found_by else ()),
         ],
     )  # fmt: skip
 
 
 def unpack_event(data: bytes) -> Event:
-    name, occurrence, status, previous, occurred_at, observed_ms, reason = unpack(data)[:7]
+    return _event(unpack(data))
+
+
+def unpack_found_event(data: bytes) -> tuple[Event, TraceContext | None]:
+    """Read an event, and the span of the poll that found it where there is one."""
+    fields = unpack(data)
+    return _event(fields), unpack_context(fields[_FOUND_BY]) if len(fields) > _FOUND_BY else None
+
+
+def _event(fields: Sequence[Any]) -> Event:
+    name, occurrence, status, previous, occurred_at, observed_ms, reason = fields[:7]
     return Event(
         long_word(name),
         occurrence,

@@ -12,6 +12,7 @@ from app.store.keys import Partition
 from app.store.short_forms import long_word, short_word
 from app.store.subscriptions import Destination, SubscriptionStore
 from app.store.watches import Recorded, count_within
+from app.telemetry.trace_context import TraceContext
 
 # Attempts kept of one subscription: a call's usual five events, each retried to the end, several times over.
 _ATTEMPTS_KEPT = 500
@@ -23,10 +24,11 @@ SettledAs = Literal["done", "fail", "retry", "slow", "wait", "pass"]
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event with its sequence, which counts a call's events from 1."""
+    """An event with its sequence, which counts a call's events from 1; `found_by` is its poll's span, if it has one."""
 
     sequence: int
     event: Event
+    found_by: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,5 +214,5 @@ def _stands(
 
 def _claimed_call(row: Sequence[Any]) -> tuple[CallNames, tuple[PendingEvent, ...]]:
     line, call, first, events = row
-    pending = (PendingEvent(first + place, codec.unpack_event(event)) for place, event in enumerate(events))
+    pending = (PendingEvent(first + place, *codec.unpack_found_event(event)) for place, event in enumerate(events))
     return codec.unpack_names(line, call), tuple(pending)

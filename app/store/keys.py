@@ -15,6 +15,7 @@ any node of a cluster, and no script ever touches two partitions:
                                                 f final type, p last poll,
                                                 d when it would be due, while nobody is subscribed,
                                                 g Unix ms since when it is followed anew, if it ever was,
+                                                t span of the first registration that was traced, 24 bytes,
                                                 e how many events, and each by its sequence
     rb:{07}:r<watch>               hash         registration digest -> "subscription filter", those alive
     rb:{07}:s<subscription>        hash         w watch, t tenant, d digest, st status, c cursor,

@@ -161,6 +161,7 @@ class RegistrationStore:
                 call_digest(new.tenant_id, new.key.call_sid),
                 int(item.room),
                 "" if most_of_call is None else most_of_call,
+                new.trace.packed if new.trace and new.trace.sampled else "",
             )
         return ScriptCall("register", [partition.due, partition.outbox], arguments)
 

@@ -10,11 +10,13 @@ from app.domain.metadata_versions import FormerMetadata, MetadataVersions
 from app.domain.subscription import EVERYTHING, EventFilter, SubscriptionStatus
 from app.store import codec
 from app.store.vault import Vault
+from app.telemetry.trace_context import TraceContext, unpack_context
 
 _OWN_SECRET = "subscription-secret"  # noqa: S105 -- the purpose of a ciphertext, no secret
 _HEADERS = "subscription-headers"
-# The places of a body's fields; one written before metadata could be changed ends with the headers.
-_URL, _EVENTS, _METADATA, _CREATED, _SECRET, _SEALED_HEADERS, _FORMER = range(7)
+# The places of a body's fields. Most end with the headers: former metadata follows once it has been changed, and the
+# trace of the registration and its state where it was traced.
+_URL, _EVENTS, _METADATA, _CREATED, _SECRET, _SEALED_HEADERS, _FORMER, _TRACE, _STATE = range(9)
 # The fields in which a body stands in pieces of 64 bytes, as the scripts write them; the last takes what is left.
 BODY = ("b", "b1", "b2", "b3", "b4", "b5", "b6", "b7")
 _PIECE = 64
@@ -24,7 +26,10 @@ FIELDS = ("w", "t", "st", "c", "u", *BODY)
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """What a tenant asks for, checked. Secrets in clear; they are sealed on their way into the ledger."""
+    """What a tenant asks for, checked. Secrets in clear; they are sealed on their way into the ledger.
+
+    `trace` is the span of the registration, where it is traced.
+    """
 
     tenant_id: str
     key: CallKey
@@ -33,6 +38,7 @@ class NewSubscription:
     metadata: Mapping[str, str]
     secret: str | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,10 @@ class SubscriptionChange:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What a delivery needs to know of its subscription; `secret` is None where the tenant's is used."""
+    """What a delivery needs to know of its subscription; `secret` is None where the tenant's is used.
+
+    `trace` is the span of the registration, where it was traced.
+    """
 
     callback_url: str
     events: EventFilter
@@ -56,6 +65,7 @@ class Destination:
     headers: Mapping[str, str] = field(repr=False)
     created_at: float
     updated_at: float
+    trace: TraceContext | None = None
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -108,6 +118,7 @@ class SubscriptionBodies:
         return codec.pack(
             [
                 new.callback_url, list(new.events.names), dict(new.metadata), now_ms, secret, headers,
+                *_traced(new.trace),
             ],
         )  # fmt: skip
 
@@ -123,6 +134,7 @@ class SubscriptionBodies:
             headers=codec.unpack(self._vault.open(headers, _HEADERS).encode("latin-1"))[0] if headers else {},
             created_at=fields[_CREATED] / 1000,
             updated_at=fields[_CREATED] / 1000,
+            trace=_trace(fields) if len(fields) > _TRACE else None,
         )
 
     def reseal(self, body: bytes) -> bytes:
@@ -191,6 +203,17 @@ def url_and_events(body: bytes) -> tuple[str, EventFilter]:
 def filter_text(events: EventFilter) -> str:
     """Write a filter as commit_polls.lua reads it."""
     return "*" if not events.names or EVERYTHING in events.names else ",".join(events.names)
+
+
+def _traced(trace: TraceContext | None) -> list[Any]:
+    """Return a body's last fields: none where nothing is traced, and then the place of former metadata is kept free."""
+    if trace is None or not trace.sampled:
+        return []
+    return [[], trace.packed, trace.state] if trace.state else [[], trace.packed]
+
+
+def _trace(fields: list[Any]) -> TraceContext | None:
+    return unpack_context(fields[_TRACE], fields[_STATE] if len(fields) > _STATE else "")
 
 
 def _versions(fields: list[Any]) -> MetadataVersions:

@@ -15,6 +15,7 @@ from app.store import codec
 from app.store.connection import Ledger, translated_errors
 from app.store.keys import Partition
 from app.store.vault import Vault
+from app.telemetry.trace_context import TraceContext, unpack_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ClaimedPoll:
     """A watch leased to this worker; times in Unix seconds by the ledger's clock.
 
     `polled_at` is the time of the last poll, 0 before the first. `promise` is what was promised for `due_at`.
+    `trace` is the span of the registration that its polls belong to; None where tracing is off.
     """
 
     watch_id: str
@@ -30,6 +32,7 @@ class ClaimedPoll:
     watch: Watch
     polled_at: float = 0.0
     promise: Promise = Promise.NOTHING
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,12 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True)
 class PolledStep:
-    """What a poll that was sent at `polled_at` (Unix seconds) has led to."""
+    """What a poll that was sent at `polled_at` (Unix seconds) has led to; `trace` is its span, where it has one."""
 
     claimed: ClaimedPoll
     step: Step
     polled_at: float
+    trace: TraceContext | None = None
 
 
 class Recorded(IntEnum):
@@ -110,8 +114,10 @@ class EventPage:
 
 
 class WatchStore:
-    def __init__(self, ledger: Ledger, vault: Vault, retention_seconds: float) -> None:
+    def __init__(self, ledger: Ledger, vault: Vault, retention_seconds: float, *, traced: bool = False) -> None:
+        """`traced` asks for the spans that polls belong to."""
         self._ledger = ledger
+        self._traced = ("t",) if traced else ()
         self._lines = codec.Lines(vault)
         self._retention_ms = round(retention_seconds * 1000)
 
@@ -128,18 +134,20 @@ class WatchStore:
         limit: int,
     ) -> list[ClaimedPoll]:
         """Lease up to `limit` watches that fall due within the horizon; see claim_polls.lua."""
-        arguments = [partition.prefix, round(horizon_seconds * 1000), round(lease_seconds * 1000), limit]
+        arguments: list[object] = [partition.prefix, round(horizon_seconds * 1000), round(lease_seconds * 1000), limit]
+        arguments += self._traced
         now_ms, found, rows = await self._ledger.run("claim_polls", [partition.due], arguments)
         self._ledger.tell_time(now_ms, partition.due)
         lines = [tuple(line) for line in found]
 
         def claimed(row: Sequence[Any]) -> ClaimedPoll:
             watch_id, due, version, polled_ms, line, *packed = row
+            trace = unpack_context(packed.pop() or b"") if self._traced else None
             watch = self._lines.unpack_watch(codec.PackedWatch(lines[line - 1], *packed))
             due_ms = float(due)
             promise = _PROMISES.get(due_ms % 1, Promise.NOTHING)
             polled_at = int(polled_ms or 0) / 1000
-            return ClaimedPoll(watch_id.decode(), due_ms / 1000, int(version), watch, polled_at, promise)
+            return ClaimedPoll(watch_id.decode(), due_ms / 1000, int(version), watch, polled_at, promise, trace)
 
         return [claim for row in rows if (claim := codec.readable(claimed, row))]
 
@@ -163,7 +171,7 @@ class WatchStore:
                 next_ms, final_type = round(at * 1000), ""
             case _:
                 next_ms, final_type = 0, step.events[-1].type
-        events = [part for event in step.events for part in (codec.pack_event(event), event.type)]
+        events = [part for event in step.events for part in (codec.pack_event(event, polled.trace), event.type)]
         return [
             claimed.watch_id,
             claimed.version,

@@ -7,20 +7,21 @@ import pytest
 
 from app.domain.cadence import Pace
 from app.domain.ids import made_at
+from app.domain.retry import Responded
 from app.domain.timestamps import format_unix
 from app.outbound.callback import CallbackClient
+from app.outbound.http import Answer
 from app.outbound.upstream import UpstreamClient, open_upstream
 from app.resources import Resources
 from app.store.clock import StoreClock
 from app.store.connection import StoreUnavailable
-from app.store.deliveries import LoggedAttempt
 from app.store.keys import Partition
 from tests.builders import LIFE, Pairs, make_body
 from tests.peers import Receiver, Reply, Upstream, eventually
 from tests.readings import Readings, own_readings
 from tests.servers import serve
 from tests.workers.ledger import Desk
-from workers.attempts import tell
+from workers.attempts import Attempt, tell
 from workers.claims import ClaimLoop, Work
 from workers.poller import Poller
 
@@ -119,9 +120,10 @@ async def test_events_age_from_the_transition_and_deliveries_from_when_it_was_ob
     (claim,) = await desk.claims()
     (pending,) = claim.events
     event = replace(pending.event, occurred_at=format_unix(made + occurred), observed_at=made + observed)
-    accepted = LoggedAttempt(1, made + 60, 204, "", 500, b"", "delivered")
+    answer = Answer(204, {}, b"", truncated=False, duration_seconds=0.5)
+    attempt = Attempt(replace(pending, event=event), 1, made + 60.5, answer, Responded(204))
     before = own_readings()
-    tell(claim, replace(pending, event=event), accepted)
+    tell(claim, attempt, attempt.logged("delivered"))
     after = own_readings()
     took = [(after.value(f"{one}_sum") or 0.0) - (before.value(f"{one}_sum") or 0.0) for one in LATENCIES]
     # Times are kept to the millisecond.

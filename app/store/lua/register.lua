@@ -4,14 +4,15 @@
 -- ARGV  1 prefix of the partition's keys  2 lifetime of all keys, ms  3 oldest id that can still be alive
 --       4 status of a new subscription  5 field of a line's, by the key that seals it  then for each subscription
 --       watch id, subscription id, registration digest, filter, line, call, tenant id, body, digest of tenant and SID,
---       room for one more active subscription 0|1, most subscriptions of the call or ''
+--       room for one more active subscription 0|1, most subscriptions of the call or '', span of the registration or ''
 --
 -- 1. The same tenant, call and URL: nothing is written, the one there is returned. One whose own key
 --    has expired (its call may live longer, if somebody subscribed later) is not there any more.
 -- 2. A new one for which the tenant has no room is refused, and nothing of it is written. One of a call that has
 --    ended takes no room. What the tenant has of the call is counted only for a tenant that is bound.
 -- 3. A call not yet known is written down; one that is not being polled and has not ended becomes due, now or
---    when its pace allows, and is followed from now on for as long as any.
+--    when its pace allows, and is followed from now on for as long as any. Its polls belong to the trace of the first
+--    registration that is traced.
 -- 4. The subscription is written with its cursor before the first event; if there are events, it has something
 --    to deliver now. It is counted as active until it or its call ends (keys.py says how).
 --
@@ -98,7 +99,7 @@ local function count(tenant, id)
   prolong(active, SLACK)
 end
 
-local function register(watch_id, id, digest, filter, line, call, tenant, body, sid, room, most)
+local function register(watch_id, id, digest, filter, line, call, tenant, body, sid, room, most, span)
   local watch, subs = ARGV[1] .. 'w' .. watch_id, ARGV[1] .. 'r' .. watch_id
   local known = redis.call('HMGET', watch, 'f', 'e')
   local final = known[1] or ''
@@ -123,6 +124,9 @@ local function register(watch_id, id, digest, filter, line, call, tenant, body, 
   end
   if final == '' then
     count(tenant, id)
+    if span ~= '' then
+      redis.call('HSETNX', watch, 't', span)
+    end
   end
   redis.call('PEXPIRE', sub, lifetime)
   for _, key in ipairs({watch, subs, of_call}) do
@@ -136,8 +140,8 @@ local function register(watch_id, id, digest, filter, line, call, tenant, body, 
 end
 
 local results = {}
-for at = 6, #ARGV, 11 do
-  results[#results + 1] = register(unpack(ARGV, at, at + 10))
+for at = 6, #ARGV, 12 do
+  results[#results + 1] = register(unpack(ARGV, at, at + 11))
 end
 results[#results + 1] = now
 return results
