@@ -10,10 +10,23 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-_FAILED = 500
+FAILED = 500
 _OTHER = "other"
 
 log = logging.getLogger(__name__)
+
+
+class Noting:
+    """Sends an answer, and notes its status: 500 until there is one, for that is what a caller then gets."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = FAILED
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 class AccessLog:
@@ -26,23 +39,16 @@ class AccessLog:
         if scope["type"] != "http" or is_probe(scope):
             await self._app(scope, receive, send)
             return
-        began, status = perf_counter(), _FAILED
-
-        async def send_noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        began, noting = perf_counter(), Noting(send)
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, noting)
         finally:
-            level = logging.INFO if status < _FAILED else logging.WARNING
+            level = logging.INFO if noting.status < FAILED else logging.WARNING
             if log.isEnabledFor(level):
                 about = {
                     "method": scope["method"],
                     "route": route_of(scope),
-                    "status_code": status,
+                    "status_code": noting.status,
                     "duration_ms": round((perf_counter() - began) * 1000),
                 }
                 if tenant := scope["state"].get("tenant"):

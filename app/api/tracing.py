@@ -7,16 +7,15 @@ are three a request, and hang on a provider that is the whole process's; this on
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access_log import is_probe, route_of
+from app.api.access_log import FAILED, Noting, is_probe, route_of
 from app.telemetry.log import bind
 from app.telemetry.trace_context import TraceContext, read_context
 
 if TYPE_CHECKING:
     from app.telemetry.tracing import Tracing
 
-_FAILED = 500
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -38,20 +37,13 @@ class RequestSpans:
             return
         scope.setdefault("state", {})["trace"] = span.context
         bind(**span.fields)
-        status = _FAILED
-
-        async def send_noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noting = Noting(send)
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, noting)
         finally:
             route = route_of(scope)
-            about = {"http.route": route, "http.response.status_code": status, "url.scheme": scope["scheme"]}
-            span.end(about, failed=status >= _FAILED, name=f"{method} {route}")
+            about = {"http.route": route, "http.response.status_code": noting.status, "url.scheme": scope["scheme"]}
+            span.end(about, failed=noting.status >= FAILED, name=f"{method} {route}")
 
 
 def trace_of(request: Request) -> TraceContext | None:
