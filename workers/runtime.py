@@ -41,8 +41,8 @@ _SILENCE_SECONDS = 5.0
 _READY_SECONDS = 1.0
 # What has begun is given so much longer than it may take, to be told from it.
 _DRAIN_MARGIN_SECONDS = 1.0
-# For what is open beside: two doorbells of 2 s each, arq's last command of 1 s, and connections.
-_CLOSING_SECONDS = 6.0
+# For what is open beside: two doorbells and the last traces of 2 s each, arq's last command of 1 s, and connections.
+_CLOSING_SECONDS = 8.0
 
 log = logging.getLogger(__name__)
 
