@@ -10,7 +10,7 @@ ENGINE ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test topologies contract image image-check lint fmt bench soak lock clean
+.PHONY: help setup run test topologies contract image image-check lint fmt bench soak alerts lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: $(STAMP) ## Measure, and print a table (also written to bench-results/)
 
 soak: $(STAMP) ## Run everything for half an hour at half of saturation; fails when anything grows
 	$(BIN)/python -m tests.bench soak
+
+alerts: $(STAMP) ## Provoke every alert against a real Prometheus, and draw the dashboard (needs prometheus)
+	$(BIN)/python -m tests.monitoring.provoke
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra tracing pyproject.toml -o requirements.lock
