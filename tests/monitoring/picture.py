@@ -17,6 +17,8 @@ from tests.monitoring.rules import DASHBOARD
 
 _POINTS = 300
 _COLUMN, _ROW = 66, 26
+# The room for the axis' numbers.
+_LEFT = 62
 _COLOURS = (
     "#73bf69",
     "#5794f2",
@@ -120,43 +122,73 @@ def _stat(panel: dict[str, Any], series: Sequence[Series]) -> tuple[str, str]:
     return f"background:{shade}", f"<p style='font-size:30px;text-align:center;margin:14px'>{text}</p>"
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where in a graph a moment and a value are, in pixels."""
+
+    span: Span
+    width: int
+    height: int
+    top: float
+
+    def x(self, at: float) -> float:
+        return _LEFT + (at - self.span.start) / (self.span.end - self.span.start) * (self.width - _LEFT - 6)
+
+    def y(self, value: float) -> float:
+        return self.height - 4 - min(value, self.top) / self.top * (self.height - 12)
+
+    def level(self, value: float, style: str) -> str:
+        return f"<line x1={_LEFT} x2={self.width} y1={self.y(value):.0f} y2={self.y(value):.0f} {style} />"
+
+    def line(self, points: Sequence[tuple[float, float]], colour: str, *, filled: bool) -> str:
+        """Draw a line, with a gap where nothing was told for long."""
+        pieces: list[list[str]] = []
+        before = -math.inf
+        for at, value in points:
+            if at - before > 4 * self.span.step:
+                pieces.append([])
+            pieces[-1].append(f"{self.x(at):.1f} {self.y(value):.1f}")
+            before = at
+        path = "".join(f"M{'L'.join(piece)}" for piece in pieces)
+        drawn = f"<path d='{path}' fill=none stroke='{colour}' stroke-width=1.5 />"
+        if not filled:
+            return drawn
+        down = self.y(0)
+        area = "".join(f"M{'L'.join(one)}L{one[-1].split()[0]} {down}L{one[0].split()[0]} {down}Z" for one in pieces)
+        return f"<path d='{area}' fill='{colour}' stroke=none />" + drawn
+
+
 def _graph(panel: dict[str, Any], series: Sequence[Series], width: int, height: int, span: Span) -> str:
     defaults = panel["fieldConfig"]["defaults"]
     if not series:
         return "<p style='color:#888;text-align:center'>no data</p>"
-    if defaults["custom"]["stacking"]["mode"] == "normal":
+    stacks = defaults["custom"]["stacking"]["mode"] == "normal"
+    if stacks:
         series = _stacked(series)
     top = defaults.get("max") or max(value for _, points in series for _, value in points) * 1.1 or 1.0
-    left = 62
-
-    def x(at: float) -> float:
-        return left + (at - span.start) / (span.end - span.start) * (width - left - 6)
-
-    def y(value: float) -> float:
-        return height - 4 - min(value, top) / top * (height - 12)
-
-    drawn = [
-        f"<line x1={left} x2={width} y1={y(level):.0f} y2={y(level):.0f} stroke='#2c3235'/>"
-        f"<text x={left - 5} y={y(level) + 4:.0f} text-anchor=end fill='#9fa7b3' font-size=10>"
-        f"{told(level, defaults['unit'])}</text>"
-        for level in (0, top / 2, top)
-    ]
-    for step in defaults["thresholds"]["steps"][1:]:
-        if step["value"] <= top:
-            line = f"x1={left} x2={width} y1={y(step['value']):.0f} y2={y(step['value']):.0f}"
-            drawn.append(f"<line {line} stroke='{_SHADES[step['color']]}' stroke-dasharray='6 4' stroke-width=2 />")
-    # Where nothing was told for long, no line.
-    for number, (_, points) in enumerate(series):
-        path, before = "", -math.inf
-        for at, value in points:
-            path += f"{'M' if at - before > 4 * span.step else 'L'}{x(at):.1f} {y(value):.1f}"
-            before = at
-        drawn.append(f"<path d='{path}' fill=none stroke='{_COLOURS[number % len(_COLOURS)]}' stroke-width=1.5 />")
+    frame = _Frame(span, width, height, top)
+    coloured = [(_COLOURS[number % len(_COLOURS)], *one) for number, one in enumerate(series)]
+    # The highest first: those below are drawn over it.
+    lines = [frame.line(points, colour, filled=stacks) for colour, _, points in reversed(coloured)]
     legend = "".join(
-        f"<span class=k style='color:{_COLOURS[number % len(_COLOURS)]}'>&#9644; {html.escape(name)}</span>"
-        for number, (name, _) in enumerate(series)
+        f"<span class=k style='color:{colour}'>&#9644; {html.escape(name)}</span>" for colour, name, _ in coloured
     )
-    return f"<svg width={width} height={height}>{''.join(drawn)}</svg><br>&nbsp;{legend}"
+    axes = _axes(frame, defaults)
+    return f"<svg width={width} height={height}>{''.join([*axes, *lines])}</svg><br>&nbsp;{legend}"
+
+
+def _axes(frame: _Frame, defaults: dict[str, Any]) -> list[str]:
+    drawn = [
+        frame.level(level, "stroke='#2c3235'")
+        + f"<text x={_LEFT - 5} y={frame.y(level) + 4:.0f} text-anchor=end fill='#9fa7b3' font-size=10>"
+        f"{told(level, defaults['unit'])}</text>"
+        for level in (0, frame.top / 2, frame.top)
+    ]
+    return drawn + [
+        frame.level(step["value"], f"stroke='{_SHADES[step['color']]}' stroke-dasharray='6 4' stroke-width=2")
+        for step in defaults["thresholds"]["steps"][1:]
+        if step["value"] <= frame.top
+    ]
 
 
 def _stacked(series: Sequence[Series]) -> list[Series]:
