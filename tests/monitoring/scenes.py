@@ -56,12 +56,17 @@ async def redis_evicting(world: World) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def workers_stopped(world: World) -> AsyncIterator[None]:
-    for worker in (world.poll, world.deliver):
-        worker.signal(signal.SIGSTOP)
+async def poll_workers_stopped(world: World) -> AsyncIterator[None]:
+    world.poll.signal(signal.SIGSTOP)
     yield
-    for worker in (world.poll, world.deliver):
-        worker.signal(signal.SIGCONT)
+    world.poll.signal(signal.SIGCONT)
+
+
+@asynccontextmanager
+async def deliver_workers_stopped(world: World) -> AsyncIterator[None]:
+    world.deliver.signal(signal.SIGSTOP)
+    yield
+    world.deliver.signal(signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -155,11 +160,12 @@ SCENES = (
         "maxmemory below what is used, volatile-ttl", ("RingbackRedisEvicting", "RingbackRedisUnsafe"), redis_evicting
     ),
     Scene(
-        "SIGSTOP of all workers",
-        ("RingbackPollsLate", "RingbackDeliveriesLate", "RingbackComponentDown", "RingbackTargetDown"),
-        workers_stopped,
+        "SIGSTOP of all poll workers",
+        ("RingbackPollsLate", "RingbackComponentDown", "RingbackTargetDown"),
+        poll_workers_stopped,
         120,
     ),
+    Scene("SIGSTOP of all deliver workers", ("RingbackDeliveriesLate",), deliver_workers_stopped, 120),
     Scene("SIGKILL of a worker, four times", ("RingbackRestarting",), worker_killed_repeatedly),
     Scene("UPSTREAM_MAX_RPS of 2", ("RingbackBudgetShort",), budget_short, 120),
     Scene("SIGSTOP of a worker for 10 s, again and again", ("RingbackLeasesLost",), worker_frozen_repeatedly, 180),

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from tests.monitoring.queries import TARGET_LABELS, known_series, read_query
 from tests.monitoring.rules import PROMETHEUS, RESOURCE, RULES, alerts, quicker, read_groups, resource_text
+from tests.monitoring.scenes import SCENES
 
 _PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(_PROMTOOL is None, reason="promtool (Debian: prometheus) is not on the PATH")
@@ -96,3 +97,7 @@ def test_the_plain_configuration_scrapes_the_jobs_that_the_rules_go_by() -> None
     jobs = {job["job_name"] for job in configuration["scrape_configs"]}
     assert jobs == {"ringback-api", "ringback-poll", "ringback-deliver"}
     assert configuration["rule_files"] == [RULES.name]
+
+
+def test_each_alert_is_provoked_in_one_scene() -> None:
+    assert sorted(name for scene in SCENES for name in scene.alerts) == sorted(alerts())
