@@ -48,7 +48,7 @@ async def _play(scene: Scene, world: World, prometheus: Prometheus) -> list[Row]
     begun = time.monotonic()
     async with scene.broken(world):
         await prometheus.until(scene.alerts, scene.seconds, fire=True)
-    mended = time.monotonic()
+        mended = time.monotonic()
     rows = [Row(name, scene.how, mended_at=mended) for name in scene.alerts]
     for row in rows:
         if (at := prometheus.began.get(row.alert, 0.0)) >= begun:
