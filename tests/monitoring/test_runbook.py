@@ -8,7 +8,7 @@ from tests.monitoring.rules import DASHBOARD, ROOT, RUNBOOK, alerts
 
 TEXT = RUNBOOK.read_text()
 _ENTRY = re.compile(r"^### (Ringback\w+)\n\n\*(page|ticket)\.\*", re.MULTILINE)
-_LOGGED = re.compile(r"""log(?:ger)?\.(?:warning|error|exception)\(\s*f?"([^"]+)\"""")
+_LOGGED = re.compile(r"""log(?:ger)?\.(?:warning|error|exception|critical)\(\s*f?"([^"]+)\"""")
 _ROW = re.compile(r"^\| (`.+?`) \| [a-z, ]+ \| ", re.MULTILINE)
 
 
