@@ -86,5 +86,5 @@ def test_sigterm_waits_for_what_is_under_way(arq_worker: Worker, kind: str) -> N
 def test_a_worker_ends_within_what_its_deployment_grants(kind: str) -> None:
     """With the defaults: what `terminationGracePeriodSeconds` is (30 and 45 s) leaves room for a busy machine."""
     grace = grace_seconds(MODULES[kind].KIND, Settings())
-    assert grace == {"poll": 22, "deliver": 27}[kind]
+    assert grace == {"poll": 24, "deliver": 29}[kind]
     assert grace > MODULES[kind].KIND.longest_seconds(Settings())
