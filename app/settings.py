@@ -22,7 +22,7 @@ from app.addresses import (
     check_upstream,
     passwords_in,
 )
-from app.redis_urls import ClusterRedis, parse_redis_url
+from app.redis.urls import ClusterRedis, parse_redis_url
 
 PREFIX = "RINGBACK_"
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
-    """The ledger: one Redis, a service behind Sentinel or a cluster (see `app.redis_urls`), each with AOF and
+    """The ledger: one Redis, a service behind Sentinel or a cluster (see `app.redis.urls`), each with AOF and
     `maxmemory-policy noeviction`. May carry a password."""
     queue_redis_url: str = Field("", repr=False)
     """arq's Redis; empty means the same one. Its keys cannot be sharded, so a cluster needs another one here."""

@@ -21,8 +21,8 @@ from redis.asyncio.connection import BlockingConnectionPool
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from app.redis_connections import open_pool
-from app.redis_refusals import RetryUnlessRefused, refusal_of
+from app.redis.connections import open_pool
+from app.redis.refusals import RetryUnlessRefused, refusal_of
 
 POLL_QUEUE = "ringback:poll"
 DELIVER_QUEUE = "ringback:deliver"

@@ -26,7 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.queue.doorbell import deserialize_job, queue_pool, serialize_job
-from app.redis_refusals import cause_of, refusal_of
+from app.redis.refusals import cause_of, refusal_of
 
 Answer = TypeVar("Answer")
 

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from app.domain.errors import RingbackError
 from app.queue.doorbell import DELIVER_QUEUE, POLL_QUEUE
-from app.redis_health import RedisHealth, health_of
+from app.redis.health import RedisHealth, health_of
 
 _QUEUES = {"poll": POLL_QUEUE, "deliver": DELIVER_QUEUE}
 

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from app.domain.errors import RingbackError
 from app.queue import QueueSigns, QueueVitalSigns
-from app.redis_health import RedisHealth
+from app.redis.health import RedisHealth
 from app.service.beside import beside
 from app.store.connection import Ledger
 from app.store.vital_signs import LedgerSigns, VitalSigns

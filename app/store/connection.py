@@ -13,9 +13,9 @@ from redis.asyncio.cluster import RedisCluster
 from redis.backoff import ExponentialBackoff
 
 from app.domain.errors import RingbackError
-from app.redis_connections import open_redis
-from app.redis_health import RedisHealth, health_of, is_unpersisted, may_evict
-from app.redis_refusals import RetryUnlessRefused, cause_of, refusal_of
+from app.redis.connections import open_redis
+from app.redis.health import RedisHealth, health_of, is_unpersisted, may_evict
+from app.redis.refusals import RetryUnlessRefused, cause_of, refusal_of
 from app.store import keys
 from app.store.clock import StoreClock
 from app.store.gathering import Gathering

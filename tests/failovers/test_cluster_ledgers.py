@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from app.redis_connections import open_pool
+from app.redis.connections import open_pool
 from app.store.connection import Ledger, ScriptCall, StoreUnavailable
 from app.store.keys import Partition, all_partitions
 from tests.topologies import Cluster, ask

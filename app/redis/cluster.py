@@ -25,7 +25,7 @@ from redis.asyncio.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ClusterDownError
 
-from app.redis_urls import ClusterRedis, Node
+from app.redis.urls import ClusterRedis, Node
 
 
 class SteadyCluster(RedisCluster):

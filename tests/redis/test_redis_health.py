@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.redis_health import health_of
+from app.redis.health import health_of
 
 SAFE: dict[str, Any] = {"maxmemory_policy": "noeviction", "aof_enabled": 1, "evicted_keys": 0}
 

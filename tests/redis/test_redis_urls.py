@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.redis_urls import ClusterRedis, Node, OneRedis, SentinelRedis, parse_redis_url
+from app.redis.urls import ClusterRedis, Node, OneRedis, SentinelRedis, parse_redis_url
 
 PLAIN = {"db": 0}
 TLS = {"ssl_check_hostname": True}

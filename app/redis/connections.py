@@ -10,7 +10,7 @@ the same bound is a deadline in the task that writes.
 Commands are packed by hiredis, in C: redis-py's asynchronous connections do it in Python, which a script with a
 thousand arguments notices.
 
-The same connections serve one Redis, the master that Sentinel names, and the nodes of a cluster (`app.redis_cluster`).
+The same connections serve one Redis, the master that Sentinel names, and the nodes of a cluster (`app.redis.cluster`).
 Behind Sentinel each new connection asks who is master. One that turns out to lead to a replica is closed, and the
 command fails as if it had been lost: also where the refusal comes out of a script, which redis-py does not recognise.
 """
@@ -38,8 +38,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.redis_cluster import SteadyCluster
-from app.redis_urls import ClusterRedis, OneRedis, SentinelRedis, parse_redis_url
+from app.redis.cluster import SteadyCluster
+from app.redis.urls import ClusterRedis, OneRedis, SentinelRedis, parse_redis_url
 
 # What a replica answers to a write, and one that has lost its master to anything: 6.2 tells it within a script's error.
 _OF_A_REPLICA = ("READONLY", "MASTERDOWN")

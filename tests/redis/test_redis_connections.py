@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import DataError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.redis_connections import open_pool
+from app.redis.connections import open_pool
 
 # More than a command takes from its start to its end, once connected.
 _MOST_STEPS = 12
