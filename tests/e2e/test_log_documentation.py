@@ -15,7 +15,7 @@ from tests.processes import ROOT
 PAGE = (ROOT / "docs" / "logs.md").read_text()
 EXAMPLES = [json.loads(written) for written in re.findall(r"```json\n(.*)\n```", PAGE)]
 # What an error says, or a warning of the ledger about itself, is its own text.
-_NOT_LITERAL = {"str(error)", "warning", "_SAID[state.name]", "_NOT_RECORDED"}
+_NOT_LITERAL = {"str(error)", "refused.reason", "warning", "_SAID[state.name]", "_NOT_RECORDED"}
 
 
 def lines_of(stack: Stack) -> list[dict[str, Any]]:

@@ -34,10 +34,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 
 def about(event: str, level: str, port: int) -> str:
-    return (
-        f'"event": "{event}", "level": "{level}", "logger": "workers.destinations", '
-        f'"destination": "http://127.0.0.1:{port}"'
-    )
+    return f'"level":"{level}","event":"{event}","destination":"http://127.0.0.1:{port}"'
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["answers 503", "refuses connections"])

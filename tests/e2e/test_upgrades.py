@@ -79,7 +79,6 @@ async def releases(tmp_path: Path) -> AsyncIterator[Releases]:
             simulator=SimulatorSettings(seed=17, error_share=0, slow_share=0),
             upstream_timeout_seconds=2,
             delivery_timeout_seconds=2,
-            worker_host="127.0.0.1",
         ) as stack,
     ):
         yield Releases(
