@@ -94,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(RequestSpans)
     app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
-    app.add_middleware(Measuring, routes=app.routes)
+    app.add_middleware(Measuring)
     app.add_middleware(PlainRefusal)
     app.openapi = cache(partial(document.describe, app))  # type: ignore[method-assign] # FastAPI's own way to say it
     return app

@@ -9,9 +9,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+from app.api.route_names import is_probe, route_of
+
 FAILED = 500
-_OTHER = "other"
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,3 @@ class AccessLog:
                 if tenant := scope["state"].get("tenant"):
                     about["tenant_id"] = tenant.id
                 log.log(level, "request", extra=about)
-
-
-def is_probe(scope: Scope) -> bool:
-    return scope["path"] in _PROBES
-
-
-def route_of(scope: Scope) -> str:
-    """Return the route that a request took, such as `/v1/calls/{call_sid}`; `other` where there is none."""
-    return getattr(scope.get("route"), "path", _OTHER)

@@ -5,30 +5,25 @@ out of the ordinary.
 """
 
 import time
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.route_names import METHODS, OTHER, route_of
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
 
-_OTHER = "other"
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _STATUSES = frozenset(HTTPStatus)
 
 
 class Measuring:
     """Measures each request until its answer begins: what is streamed may go on for as long as somebody listens."""
 
-    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        """`routes` are the application's own; those of its routers say themselves which they are."""
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._routes = routes
         # Bound to their labels once.
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[str, Histogram] = {}
@@ -53,23 +48,12 @@ class Measuring:
             self._count(scope, status, (answered if answered > began else time.perf_counter()) - began)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = self._template(scope)
-        key = (scope["method"] if scope["method"] in _METHODS else _OTHER, route, status)
+        route = route_of(scope)
+        key = (scope["method"] if scope["method"] in METHODS else OTHER, route, status)
         if (counter := self._counters.get(key)) is None:
-            labels = (*key[:2], str(status) if status in _STATUSES else _OTHER)
+            labels = (*key[:2], str(status) if status in _STATUSES else OTHER)
             counter = self._counters[key] = metrics.HTTP_REQUESTS.labels(*labels)
         counter.inc()
         if (timer := self._timers.get(route)) is None:
             timer = self._timers[route] = metrics.HTTP_SECONDS.labels(route)
         timer.observe(seconds)
-
-    def _template(self, scope: Scope) -> str:
-        if "route" in scope:
-            path: str = scope["route"].path
-            return path
-        for one in self._routes:
-            if isinstance(one, Mount) and scope.get("endpoint") is one.app:
-                return f"{one.path}/{{path}}"
-            if isinstance(one, Route) and scope.get("endpoint") is one.endpoint:
-                return one.path
-        return _OTHER

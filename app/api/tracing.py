@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access_log import FAILED, Noting, is_probe, route_of
+from app.api.access_log import FAILED, Noting
+from app.api.route_names import METHODS, is_probe, route_of
 from app.telemetry.log import bind
 from app.telemetry.trace_context import TraceContext, read_context
 
 if TYPE_CHECKING:
     from app.telemetry.tracing import Tracing
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class RequestSpans:
@@ -30,7 +29,7 @@ class RequestSpans:
         if tracing is None or is_probe(scope):
             await self._app(scope, receive, send)
             return
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         span = tracing.start(method, "server", _caller(scope), {"http.request.method": method})
         if span is None:
             await self._app(scope, receive, send)

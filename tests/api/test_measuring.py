@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.measuring import Measuring
@@ -103,7 +104,7 @@ async def measured(app: ASGIApp) -> Readings:
     async def send(_: Message) -> None: ...
 
     with suppress(OSError):
-        await Measuring(app, [])({"type": "http", "method": "GET"}, receive, send)
+        await Measuring(app)({"type": "http", "method": "GET", "app": Starlette()}, receive, send)
     return own_readings()
 
 
