@@ -26,7 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.queue.doorbell import deserialize_job, queue_pool, serialize_job
-from app.redis.refusals import cause_of, refusal_of
+from app.redis.refusals import cause_of, code_of, refusal_of
 
 Answer = TypeVar("Answer")
 
@@ -38,8 +38,9 @@ _LOOK = "ZRANGEBYSCORE"
 _SAY_EVERY_SECONDS = 10.0
 _LAST_COMMAND_SECONDS = 1.0
 _PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
-# Server errors that redis-py has no class for: no disk for the append-only file, no replica, a failover.
-_PASSING_CODES = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "TRYAGAIN")
+# Server errors that redis-py has no class for: no disk for the append-only file, no replica, a failover, a script that
+# does not end.
+_PASSING_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "TRYAGAIN", "BUSY"})
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def _passes(error: Exception) -> bool:
     # Who is refused for good is ended by the one who looks for that (`refusal_of_queue`), and in one line.
     return (
         isinstance(error, _PASSING)
-        or (isinstance(error, ResponseError) and str(error).startswith(_PASSING_CODES))
+        or (isinstance(error, ResponseError) and code_of(error) in _PASSING_CODES)
         or bool(refusal_of(error))
     )
 

@@ -1,5 +1,6 @@
 """What an operator is told of a Redis that cannot be used: what no waiting helps against, and what may pass."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 _NOT_GRANTED = ("WRONGPASS", "NOAUTH", "NOPERM")
 _NO_DATABASE = ("DB index", "invalid DB")
 _NO_CLUSTER = "Cluster mode is not enabled"
+# What Redis says begins with a code; of what is said to a pipeline redis-py tells in words of its own.
+_CODE = re.compile(r"""(?:^|of pipeline caused error: \(['"])([A-Z]+)\b""")
 
 
 Answer = TypeVar("Answer")
@@ -53,6 +56,12 @@ def refusal_of(error: Exception) -> str:
     if _NO_CLUSTER in said:
         return "Redis is no cluster, as its address says."
     return ""
+
+
+def code_of(error: Exception) -> str:
+    """Return the code with which Redis began its answer, such as MISCONF; empty where redis-py has taken it off."""
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
 
 
 def cause_of(error: Exception) -> str:

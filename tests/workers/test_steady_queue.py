@@ -2,13 +2,28 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from redis.exceptions import ResponseError
 
 from app.dev.embedded_redis import EmbeddedRedis
 from app.queue import SteadyQueue
-from tests.workers.redis_trouble import GIVE_UP_SECONDS, QUEUE, fails_once, go_on, hang, transaction
+from tests.workers.redis_trouble import (
+    GIVE_UP_SECONDS,
+    QUEUE,
+    by_a_command,
+    by_a_pipeline,
+    by_arq,
+    fails_once,
+    go_on,
+    hang,
+    transaction,
+    with_a_script_that_does_not_end,
+    without_disk,
+    without_replicas,
+)
 
 
 async def test_a_pipeline_without_watch_is_sent_again_until_it_works(
@@ -59,6 +74,22 @@ async def test_a_full_redis_is_waited_for(queue: SteadyQueue) -> None:
     finally:
         await queue.config_set("maxmemory", "0")
     assert await asyncio.wait_for(waiting, GIVE_UP_SECONDS) is True
+
+
+@pytest.mark.parametrize("trouble", [without_replicas, without_disk, with_a_script_that_does_not_end])
+@pytest.mark.parametrize("asked", [by_a_command, by_a_pipeline, by_arq])
+async def test_a_redis_that_refuses_for_a_while_is_waited_for(
+    queue: SteadyQueue,
+    own_redis: EmbeddedRedis,
+    trouble: Callable[[EmbeddedRedis], AbstractAsyncContextManager[None]],
+    asked: Callable[[SteadyQueue], Awaitable[object]],
+) -> None:
+    """Each tells it in another place: redis-py puts words of its own before what Redis said to a pipeline."""
+    async with trouble(own_redis):
+        waiting = asyncio.ensure_future(asked(queue))
+        await fails_once(queue)
+        assert not waiting.done()
+    assert await asyncio.wait_for(waiting, GIVE_UP_SECONDS)
 
 
 async def test_an_error_of_our_own_making_is_raised(queue: SteadyQueue) -> None:
