@@ -136,6 +136,17 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("admin_key")
+    @classmethod
+    def _check_admin_key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value()
+        if text != text.strip() or not text.isprintable():
+            raise ValueError(
+                "begins or ends with a space, or holds a line break, which no header carries: a Secret made of a file "
+                "often has one at its end"
+            )
+        return key
+
     @field_validator("encryption_keys")
     @classmethod
     def _check_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
