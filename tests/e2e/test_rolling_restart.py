@@ -169,6 +169,8 @@ async def test_a_rolling_restart_of_everything_loses_nothing_and_repeats_nothing
         assert len(subscribers) > CALLS
         await stack.until_over(subscribers, 60)
         judgement = await stack.judge(subscribers)
-        assert judgement.faults() == []
+        # A call is asked for once more where an answer came too late for the worker that had asked, on a busy machine.
+        assert judgement.faults(crashed=True) == []
+        assert judgement.repeated == []
         assert judgement.delivered_once == judgement.expected == judgement.transitions
         print(f"{len(subscribers)} calls, live before {live_before}, after {live_after}: {judgement}")  # noqa: T201
