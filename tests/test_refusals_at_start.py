@@ -35,7 +35,7 @@ class Starts:
     processes: list[Process] = field(default_factory=list)
 
     async def say(self, redis_url: str, **settings: object) -> list[tuple[int, str]]:
-        """Start an API and both workers; returns the exit code and all that was written of each."""
+        """Start an API and a worker, for both kinds start alike; returns exit code and all that was written of each."""
         env = environment(
             redis_url=redis_url,
             upstream_base_url="http://127.0.0.1:9",
@@ -44,7 +44,7 @@ class Starts:
             worker_port=0,
             **settings,
         )
-        commands = (("worker", "poll"), ("worker", "deliver"), ("api", "--port", str(free_port())))
+        commands = (("worker", "poll"), ("api", "--port", str(free_port())))
         begun = [
             ringback(*command, settings=env, log_path=self.folder / f"{len(self.processes)}-{number}.log")
             for number, command in enumerate(commands)
