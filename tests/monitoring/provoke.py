@@ -37,6 +37,11 @@ class Row:
     resolved: float | None = None
     mended_at: float = 0.0
 
+    def note_end(self, prometheus: Prometheus) -> None:
+        """Note when it ended, the first time that it is asked after that: later scenes may provoke it too."""
+        if self.resolved is None and self.fired is not None and self.alert not in prometheus.firing:
+            self.resolved = max(0.0, prometheus.ended[self.alert] - self.mended_at)
+
     def text(self) -> str:
         times = (f"{one:.0f} s" if one is not None else "NEVER" for one in (self.fired, self.resolved))
         return f"| {self.alert} | {self.how} | {' | '.join(times)} |"
@@ -54,6 +59,8 @@ async def _play(scene: Scene, world: World, prometheus: Prometheus) -> list[Row]
         if (at := prometheus.began.get(row.alert, 0.0)) >= begun:
             row.fired = at - begun
     await prometheus.until(set(scene.alerts) - {"RingbackCallsLost", "RingbackDeadLetters"}, 90, fire=False)
+    for row in rows:
+        row.note_end(prometheus)
     return rows
 
 
@@ -69,8 +76,7 @@ async def _provoke(folder: Path, wanted: Sequence[Scene]) -> list[Row]:
             await prometheus.until(alerts(), _RESOLVE_SECONDS, fire=False)
             print(f"firing at the end: {sorted(prometheus.firing) or 'nothing'}")  # noqa: T201
             for row in rows:
-                if row.alert not in prometheus.firing and row.fired is not None:
-                    row.resolved = max(0.0, prometheus.ended[row.alert] - row.mended_at)
+                row.note_end(prometheus)
             await draw(prometheus.url, begun, time.time(), _RESULTS)
         load.cancel()
     return rows
