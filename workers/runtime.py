@@ -264,7 +264,8 @@ def worker_settings(kind: Kind, settings: Settings) -> dict[str, Any]:
         "job_deserializer": deserialize_job,
         "max_jobs": _JOBS_AT_ONCE,
         "poll_delay": _POLL_DELAY_SECONDS,
-        "job_completion_wait": math.ceil(kind.longest_seconds(settings)),
+        # Later than the queue's client gives Redis up: what arq cancels while it writes a job's end, it dies of.
+        "job_completion_wait": math.ceil(_patience_seconds(kind, settings)) + 1,
         "keep_result": 0,
         "retry_jobs": False,
         "log_results": False,

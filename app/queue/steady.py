@@ -90,7 +90,8 @@ class SteadyQueue(ArqRedis):
                 self.last_sign = time.monotonic()
                 if not self.listens:
                     return []
-            return await self.until_it_works(lambda: run(*args, **options), None)
+            # arq goes through what a look has found.
+            return await self.until_it_works(lambda: run(*args, **options), [] if args[0] == _LOOK else None)
         try:
             async with asyncio.timeout(_LAST_COMMAND_SECONDS):
                 return await run(*args, **options)

@@ -80,7 +80,7 @@ def test_it_writes_no_pickles_and_outlives_its_redis(arq_worker: Worker) -> None
 
 
 def test_sigterm_waits_for_what_is_under_way(arq_worker: Worker, kind: str) -> None:
-    assert arq_worker._job_completion_wait == {"poll": 7, "deliver": 9}[kind]
+    assert arq_worker._job_completion_wait == {"poll": 9, "deliver": 11}[kind]
 
 
 def test_a_worker_ends_within_what_its_deployment_grants(kind: str) -> None:
