@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped] # xdist has no types
 
 from app.resources import Resources, open_resources
 from app.settings import PREFIX, Settings
 from tests.loops import StrictLoop
+from tests.sharing import Sharing
 from tests.topologies import KINDS, Topology, choose, open_topology
 
 ADMIN_KEY = "admin-key-of-the-tests"
@@ -33,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     choose(config.getoption("--redis"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing | None:
+    return Sharing(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,6 @@
 """One stack for all tests that break nothing: starting the processes costs more than most tests."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -12,7 +11,6 @@ from tests.e2e.trouble import follow_all
 from tests.judge import Subscriber
 
 BUSY_TIMEOUT_SECONDS = 1.0
-_HERE = Path(__file__).parent
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -66,10 +64,3 @@ async def impatient(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 async def troubled(impatient: Stack) -> dict[str, Subscriber]:
     """A subscriber for each kind of trouble. It is begun early: other tests take place while these calls end."""
     return await follow_all(impatient)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process when several share the work: there the stacks are started once."""
-    for item in items:
-        if item.path.is_relative_to(_HERE):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
