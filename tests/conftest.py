@@ -37,6 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
     choose(config.getoption("--redis"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have the long tests begun first where several processes share the work: none is left alone with one at the end.
+
+    Groups come before all others anyhow.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing | None:
     return Sharing(config, log) if config.getoption("dist") == "loadgroup" else None
