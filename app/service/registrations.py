@@ -12,6 +12,7 @@ from app.service.active_room import ActiveRoom
 from app.service.bell import Bell
 from app.service.errors import InvalidField, TooManyRequests, named
 from app.service.turns import taking_turns
+from app.store.connection import PartlyWritten, StoreTakesNoWrites
 from app.store.connectors import ConnectorStore
 from app.store.registrations import Full, Refused, Registration, RegistrationStore
 from app.store.subscriptions import NewSubscription, Subscription
@@ -111,9 +112,12 @@ class RegistrationService:
         while left:
             # What was there already took no room: those refused before may have it.
             async with self._room.taken(tenant.id, most_active, len(left)) as taken:
-                answers = await self._registrations.register_all(
-                    [new[place] for place in left], room=taken.room, most_of_call=most_of_call
-                )
+                try:
+                    answers = await self._registrations.register_all(
+                        [new[place] for place in left], room=taken.room, most_of_call=most_of_call
+                    )
+                except StoreTakesNoWrites as error:
+                    raise (PartlyWritten(str(error)) if results else error) from error
                 results.update(zip(left, answers, strict=True))
                 taken.used = sum(isinstance(one, Registration) and one.took_room for one in answers)
             refused = [place for place in left if results[place] == Refused(Full.ACTIVE_SUBSCRIPTIONS)]

@@ -8,6 +8,7 @@ from app.domain.subscription import check_name
 from app.domain.tenant import Quotas
 from app.service.errors import Conflict, NoSuch, named
 from app.store.api_keys import MAX_API_KEYS, Admitted, ApiKey, ApiKeyStore, NewApiKey, NotAdded, Throttled
+from app.store.connection import PartlyWritten, StoreTakesNoWrites
 from app.store.connectors import ConnectorStore
 from app.store.departures import Departures
 from app.store.tenants import NewTenant, Tenant, TenantChange, TenantPage, TenantStore
@@ -76,7 +77,10 @@ class TenantService:
         """
         if not await self._departures.begin(tenant_id):
             raise NoSuch(_NO_SUCH)
-        await self._see_off(tenant_id)
+        try:
+            await self._see_off(tenant_id)
+        except StoreTakesNoWrites as error:
+            raise PartlyWritten(str(error)) from error
 
     async def finish_deletions(self) -> None:
         """Take up what deletions have left: those whose process died, and what came in at the last moment."""

@@ -38,6 +38,14 @@ class StoreUnavailable(RingbackError):
     """Redis does not answer, is full, or refuses writes. Nothing was half written."""
 
 
+class StoreTakesNoWrites(StoreUnavailable):
+    """Redis answers and can be read, but is full, read-only, or cannot keep what it is told. Nothing was written."""
+
+
+class PartlyWritten(StoreUnavailable):
+    """Redis took some of what belongs together and refused the rest: done again, the rest is done too."""
+
+
 class StoreRefuses(StoreUnavailable):
     """Redis is there and will have nothing of us: the settings are wrong, or what it grants is."""
 
@@ -110,13 +118,16 @@ class Ledger:
     async def run_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Run several scripts in one go, and return what each returned.
 
-        Raises `StoreUnavailable` when one could not run; others may have run then.
+        Raises `StoreUnavailable` when one could not run; others may have run then. Where Redis takes no writes that is
+        `PartlyWritten`, and `StoreTakesNoWrites` when none of them has run.
         """
         async with translated_errors():
             answers = await self._run_all(calls)
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
+        errors = [_translated(one) for one in answers if isinstance(one, Exception)]
+        if len(errors) < len(answers) and any(isinstance(one, StoreTakesNoWrites) for one in errors):
+            raise PartlyWritten(str(errors[0])) from errors[0]
+        if errors:
+            raise errors[0]
         return answers
 
     async def _run_gathered(self, calls: Sequence[ScriptCall]) -> list[Any]:
@@ -212,10 +223,15 @@ class Ledger:
         return {master.name: answer for master, answer in zip(masters, answers, strict=True)}
 
     async def check_partitions(self, count: int) -> None:
-        """Refuse to work with another number of partitions than before: calls would not be found any more."""
+        """Refuse to work with another number of partitions than before: calls would not be found any more.
+
+        Nothing is written where the number is known: a process may start beside a Redis that is full.
+        """
         async with translated_errors():
-            await self.redis.hsetnx(keys.INSTALLATION, "partitions", str(count))
-            begun_with = int(await self.redis.hget(keys.INSTALLATION, "partitions") or count)
+            if not (known := await self.redis.hget(keys.INSTALLATION, "partitions")):
+                await self.redis.hsetnx(keys.INSTALLATION, "partitions", str(count))
+                known = await self.redis.hget(keys.INSTALLATION, "partitions")
+            begun_with = int(known or count)
         if begun_with != count:
             raise WrongPartitions(
                 f"RINGBACK_PARTITIONS is {count}, but this installation was begun with {begun_with}: set it back.",
@@ -267,9 +283,11 @@ def _translated(error: Exception) -> StoreUnavailable:
         return StoreRefuses(refusal)
     # Redis 6 tells of what happens inside a script in the words of the script's error.
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in str(error):
-        return StoreUnavailable("Redis is full.")
+        return StoreTakesNoWrites("Redis is full.")
     if isinstance(error, redis_errors.ReadOnlyError) or "READONLY" in str(error):
-        return StoreUnavailable("Redis is read-only.")
+        return StoreTakesNoWrites("Redis is read-only.")
     if "NOREPLICAS" in str(error):
-        return StoreUnavailable("Redis has too few replicas to write.")
+        return StoreTakesNoWrites("Redis has too few replicas to write.")
+    if "MISCONF" in str(error):
+        return StoreTakesNoWrites("Redis cannot write to its disk.")
     return StoreUnavailable(f"Redis does not answer as it should ({cause_of(error)}).")

@@ -4,12 +4,13 @@ Who asks with all four parts of a call's key has named the key under which it is
 another connector leads to another key, where there is nothing.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from app.domain.call import CallKey
 from app.store import keys
-from app.store.connection import Ledger, translated_errors
+from app.store.connection import Ledger, StoreUnavailable, translated_errors
 from app.store.keys import all_partitions, partition_number
 from app.store.watches import CallPlace, KeptCall, WatchStore
 
@@ -19,6 +20,8 @@ _REMEMBERED_MS = 90 * 24 * 3600 * 1000
 # A process writes a connector down again after a day, and holds so many in mind.
 _SAID_AGAIN_SECONDS = 24 * 3600.0
 _MOST_IN_MIND = 10_000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +41,30 @@ class ConnectorStore:
         self._in_mind: dict[tuple[str, str, str], float] = {}
 
     async def remember(self, used: Iterable[CallKey]) -> None:
-        """Note that connectors are used here; nearly always they are in mind, and nothing is asked of Redis."""
+        """Note that connectors are used here; nearly always they are in mind, and nothing is asked of Redis.
+
+        What they are used for is done by now, and is not undone by what Redis cannot note: their next use is noted.
+        """
         now = self._ledger.clock.now()
         named = ((key, (key.account_id, key.project_id, key.connector_id)) for key in used)
         new = {whose: key for key, whose in named if self._in_mind.get(whose, 0.0) <= now}
         if not new:
             return
-        async with translated_errors():
-            pipe = self._ledger.redis.pipeline(transaction=False)
-            for key in new.values():
-                pipe.set(keys.connector(_name(key)), "", px=_REMEMBERED_MS)
-            await pipe.execute()
+        try:
+            await self._write_down(new.values())
+        except StoreUnavailable as error:
+            log.warning("connectors could not be noted", extra={"reason": str(error)})
+            return
         if len(self._in_mind) + len(new) > _MOST_IN_MIND:
             self._in_mind.clear()
         self._in_mind.update(dict.fromkeys(new, now + _SAID_AGAIN_SECONDS))
+
+    async def _write_down(self, used: Iterable[CallKey]) -> None:
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for key in used:
+                pipe.set(keys.connector(_name(key)), "", px=_REMEMBERED_MS)
+            await pipe.execute()
 
     async def look_up(self, key: CallKey) -> Lookup:
         """Return what is kept under `key`, in one round trip."""

@@ -8,7 +8,7 @@ from app.domain import ids
 from app.domain.tenant import Quotas
 from app.store import keys
 from app.store.api_keys import is_tenant_id, make_api_key
-from app.store.connection import Ledger, translated_errors
+from app.store.connection import Ledger, StoreTakesNoWrites, translated_errors
 from app.store.signing_secrets import new_secret
 from app.store.tenant_records import FIELDS, Tenant, TenantChange, TenantRecords
 
@@ -58,10 +58,16 @@ class TenantStore:
             quotas or Quotas(),
         )
         key, key_fields = make_api_key(tenant.id, _FIRST_KEY, now)
+        # Listed first: what has secrets is in the list, whenever this ends.
         async with translated_errors():
-            # Listed first: what has secrets is in the list, whenever this ends.
             await self._ledger.redis.zadd(keys.TENANTS, {tenant.id: 0})
-            await self._ledger.redis.hset(keys.tenant(tenant.id), mapping=self._records.fields(tenant) | key_fields)
+        try:
+            async with translated_errors():
+                await self._ledger.redis.hset(keys.tenant(tenant.id), mapping=self._records.fields(tenant) | key_fields)
+        except StoreTakesNoWrites:
+            async with translated_errors():
+                await self._ledger.redis.zrem(keys.TENANTS, tenant.id)
+            raise
         return NewTenant(tenant, key.text)
 
     async def get(self, tenant_id: str) -> Tenant | None:

@@ -1,5 +1,7 @@
 """What tests do to Redis behind the store's back."""
 
+from collections.abc import Mapping
+
 from app.resources import Resources
 from app.store.subscription_records import BODY, body_of
 from tests.builders import make_key
@@ -35,3 +37,18 @@ async def lifetimes(resources: Resources) -> dict[str, int]:
     """Return for each key the milliseconds that it lives on; -1 is for ever."""
     names = [name.decode() async for name in resources.ledger.redis.scan_iter("rb:*")]
     return {name: await resources.ledger.redis.pttl(name) for name in names}
+
+
+async def everything(resources: Resources) -> dict[bytes, tuple[bytes, int]]:
+    """Return each key's value as Redis dumps it, and the milliseconds that it lives on; -1 is for ever."""
+    redis = resources.ledger.redis
+    return {name: (await redis.dump(name), await redis.pttl(name)) async for name in redis.scan_iter("rb:*")}
+
+
+async def restore(resources: Resources, kept: Mapping[bytes, tuple[bytes, int]]) -> None:
+    """Let Redis hold what it once held, and nothing else."""
+    redis = resources.ledger.redis
+    for name in [name async for name in redis.scan_iter("rb:*")]:
+        await redis.delete(name)
+    for name, (value, lives_ms) in kept.items():
+        await redis.restore(name, max(0, lives_ms), value)

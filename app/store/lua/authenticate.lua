@@ -9,6 +9,7 @@
 -- 2. The use of the key is noted, unless it was within the last minute: reading is not to become writing.
 -- 3. With a bound the rate key holds when the bucket of one second's requests is full again, in microseconds (GCRA).
 --    A request that does not fit into it is not counted.
+-- 4. What cannot be written is not: a Redis that takes no writes can still be read.
 --
 -- Returns {} without a valid key, else {remaining requests or -1 for one that came too early, microseconds until the
 --   bucket is full, microseconds until the next request fits, fields...}; the first three are 0 without a bound
@@ -26,8 +27,14 @@ end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local now_ms, used_ms = math.floor(now / 1000), tonumber(row[2] or 0)
+-- A full Redis lets a script write whose first write takes no memory, and this one changes nothing.
+local function write(...)
+  redis.pcall('HDEL', KEYS[1], '')
+  redis.pcall(...)
+end
+
 if now_ms - used_ms >= tonumber(ARGV[3]) or used_ms > now_ms then
-  redis.call('HSET', KEYS[1], 'u' .. ARGV[1], string.format('%.0f', now_ms))
+  write('HSET', KEYS[1], 'u' .. ARGV[1], string.format('%.0f', now_ms))
 end
 
 local limit = tonumber(row[#row] or 0)
@@ -43,5 +50,5 @@ if wait > 1 then
   return {-1, math.ceil(full_at - now), math.ceil(wait), unpack(row, 3)}
 end
 full_at = full_at + each
-redis.call('SET', KEYS[2], string.format('%.3f', full_at), 'PX', math.ceil((full_at - now) / 1000))
+write('SET', KEYS[2], string.format('%.3f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 return {math.floor((WINDOW - (full_at - now)) / each + 0.001), math.ceil(full_at - now), 0, unpack(row, 3)}

@@ -11,6 +11,8 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then
 elseif ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 else
+  -- First, for a full Redis lets a script write whose first write takes no memory.
+  redis.call('DEL', KEYS[1])
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
 return 1

