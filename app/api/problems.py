@@ -15,7 +15,7 @@ from app.api.rate_limits import rate_limit_headers
 from app.domain.errors import RingbackError
 from app.service.errors import Conflict, InvalidField, NoSuch, TooManyRequests
 from app.store.codec import UnknownLayout
-from app.store.connection import StoreUnavailable, WrongPartitions
+from app.store.connection import PartlyWritten, StoreTakesNoWrites, StoreUnavailable, WrongPartitions
 from app.store.layouts import NewerLayout
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,6 +80,16 @@ _DISCREET = {
     500: "Something went wrong here. It has been logged under the request's id.",
     503: "Ringback cannot reach its store at this moment: try again.",
 }
+# Of a store that can be read and not written to: what of the request was done, which decides how to send it again.
+_NO_WRITES: dict[type[Exception], str] = {
+    StoreTakesNoWrites: "Ringback's storage takes nothing new at this moment, and nothing of this request was stored:"
+    " send it again later. What is stored can be read.",
+    PartlyWritten: "Ringback's storage takes nothing new at this moment. Some of this request was done, the rest was"
+    " not: send the same again later, and the rest is done too.",
+}
+_NO_WRITES_TITLE = "Storage takes no writes"
+# Room is made by an operator, or by calls whose retention is over.
+_NO_WRITES_RETRY_SECONDS = 10
 _ROUTING = {
     400: "The body cannot be read as JSON.",
     404: "There is nothing at this address.",
@@ -132,9 +142,10 @@ def problem(
     *,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    title: str = "",
 ) -> Response:
-    """Return the answer that tells of a problem."""
-    title = _TITLES.get(status, "Error")
+    """Return the answer that tells of a problem, whose type is made of its title: the status' own unless given."""
+    title = title or _TITLES.get(status, "Error")
     name = title.lower().replace(" ", "-")
     document: dict[str, Any] = {
         "type": f"urn:ringback:problem:{name}",
@@ -176,6 +187,8 @@ async def answer(request: Request, error: Exception) -> Response:
             exc_info=error if status == _INTERNAL else None,
             extra={"request_id": request_id, "reason": str(error) if isinstance(error, RingbackError) else ""},
         )
+    if said := _NO_WRITES.get(type(error)):
+        return problem(status, said, headers={"Retry-After": str(_NO_WRITES_RETRY_SECONDS)}, title=_NO_WRITES_TITLE)
     # The outermost answers pass no middleware of ours.
     passed_by = {REQUEST_ID_HEADER: request_id} if request_id else {}
     headers = {**passed_by, **rate_limit_headers(request.scope)} if status == _INTERNAL else None
