@@ -127,13 +127,14 @@ class SteadyQueue(ArqRedis):
                 if not _passes(error):
                     raise
                 self.last_sign = time.monotonic()
-                self._say(error)
+                self.say(error)
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 self.last_answer = time.monotonic()
                 return answer
 
-    def _say(self, error: Exception) -> None:
+    def say(self, error: Exception) -> None:
+        """Tell the operator, now and then, that Redis was asked in vain."""
         if time.monotonic() - self._last_said > _SAY_EVERY_SECONDS:
             self._last_said = time.monotonic()
             log.warning("the queue's Redis is away, waiting for it: %s", cause_of(error))
@@ -185,6 +186,7 @@ class SteadyPipeline(Pipeline):
                 return await run(raise_on_error)
             except (RedisError, OSError) as error:
                 if _passes(error):
+                    self.queue.say(error)
                     raise WatchError("Redis went away during a transaction.") from error
                 raise
         commands = list(self.command_stack)

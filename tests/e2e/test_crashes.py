@@ -8,9 +8,10 @@ import pytest
 import pytest_asyncio
 
 from app.dev.simulator import SimulatorSettings
-from tests.e2e.stack import Stack, running
+from tests.e2e.stack import Stack, new_path, running
 from tests.judge import Subscriber
 from tests.processes import Process, start_worker
+from tests.topologies import ask
 
 # What other tests wait for goes on meanwhile.
 pytestmark = [
@@ -24,6 +25,7 @@ CALLS = 40
 MIDDLE = 150
 # arq waits for its jobs, then the worker for what it has begun, which ends within the timeout of one request.
 SHUTDOWN_SECONDS = 30.0
+HELD_UP = "the queue's Redis is away, waiting for it: OutOfMemoryError"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -54,6 +56,12 @@ async def check(stack: Stack, subscribers: Sequence[Subscriber], *, crashed: boo
     assert judgement.delivered_once + judgement.delivered_more == judgement.expected == 3 * judgement.transitions
 
 
+def limit_memory(stack: Stack, limit: int) -> None:
+    """Give every Redis a limit in bytes, 0 for none."""
+    for server in stack.redis.servers:
+        ask(server.port, "CONFIG", "SET", "maxmemory", limit)
+
+
 async def test_killed_workers_lose_nothing(stack: Stack) -> None:
     subscribers = await in_the_middle_of_a_run(stack)
     for process in (stack.poll_worker, stack.deliver_worker):
@@ -61,6 +69,26 @@ async def test_killed_workers_lose_nothing(stack: Stack) -> None:
         assert await process.ended() == -signal.SIGKILL
     await asyncio.gather(start_worker(stack.poll_worker), start_worker(stack.deliver_worker))
     await check(stack, subscribers, crashed=True)
+
+
+async def test_a_full_redis_holds_everything_up_and_loses_and_repeats_nothing(stack: Stack) -> None:
+    subscribers = await in_the_middle_of_a_run(stack)
+    [late] = await stack.place(1)
+    refused = Subscriber(new_path(), late)
+    wanted = {"call_sid": late, "callback_url": stack.receiver_url + refused.path}
+    limit_memory(stack, 1)
+    answers = [await stack.api.post("/v1/subscriptions", json=wanted) for _ in range(2)]
+    for process in (stack.poll_worker, stack.deliver_worker):
+        await process.until_it_says(HELD_UP)
+    known = await stack.api.get("/v1/subscriptions", params={"call_sid": late})
+    limit_memory(stack, 0)
+
+    assert [one.status_code for one in answers] == [503, 503]
+    assert known.json()["items"] == []
+    assert (await stack.api.post("/v1/subscriptions", json=wanted)).status_code == 201
+    subscribers += [refused, *await stack.subscribe_all([late], each=2)]
+    # What was in hand when the limit came was recorded all the same, so nothing was done again.
+    await check(stack, subscribers, crashed=False)
 
 
 async def test_workers_go_on_by_themselves_after_redis_was_killed(stack: Stack) -> None:

@@ -164,7 +164,9 @@ async def test_a_race_that_was_really_lost_is_still_told(queue: SteadyQueue) -> 
             await pipe.execute()
 
 
-async def test_a_transaction_that_a_full_redis_refuses_is_a_lost_race(queue: SteadyQueue) -> None:
+async def test_a_transaction_that_a_full_redis_refuses_is_a_lost_race_that_is_told_of(
+    queue: SteadyQueue, caplog: pytest.LogCaptureFixture
+) -> None:
     await queue.zadd(QUEUE, {"job": 5})
     await queue.config_set("maxmemory", "1")
     try:
@@ -173,6 +175,8 @@ async def test_a_transaction_that_a_full_redis_refuses_is_a_lost_race(queue: Ste
         await queue.config_set("maxmemory", "0")
     assert (exists, score) == (0, 5.0)
     assert isinstance(error, WatchError)
+    # A worker that can start no job asks for nothing else, and would be silent.
+    assert "waiting for it: OutOfMemoryError" in caplog.text
 
 
 @pytest.mark.parametrize("give_up", ["reset", "leave"])
