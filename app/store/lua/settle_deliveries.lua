@@ -10,7 +10,8 @@
 -- 1. The attempt is logged in any case: it was made. It stands with the subscription, until it is a long one or they
 --    are many: then all of them are a list from now on (keys.py says why).
 -- 2. Another cursor or other failures than were claimed: somebody else was faster, nothing more is written. If that
---    was a replay, which waited for the attempt to end, it is due now.
+--    was a replay, which waited for the attempt to end, it is due now. The same where the call does not have the event
+--    any more: Redis has lost it, and what is found again may stand elsewhere in the sequence.
 -- 3. done (delivered or not wanted) and fail (given up, and kept as such) move the cursor or end the delivery that
 --    has a lane of its own; the subscription stays in the outbox while there are more events, leased on to the
 --    worker when it goes on, and due now when it does not.
@@ -112,7 +113,12 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
   end
   local watch = ARGV[1] .. 'w' .. fields[1]
   local own_lane = member ~= subscription
-  if (own_lane and fields[6] ~= failures) or (not own_lane and (fields[2] ~= cursor or fields[3] ~= failures)) then
+  local call = redis.call('HMGET', watch, 'i', 'e')
+  local written = tonumber(call[2] or 0)
+  local lost = call[1] and written < math.max(tonumber(sequence), tonumber(after))
+  local overtaken = own_lane and fields[6] ~= failures
+    or not own_lane and (fields[2] ~= cursor or fields[3] ~= failures)
+  if lost or overtaken then
     if not own_lane and redis.call('HDEL', sub, 'h') == 1 then
       redis.call('ZADD', KEYS[1], 'XX', now, subscription)
     end
@@ -139,7 +145,7 @@ local function settle(member, sequence, cursor, failures, verdict, next_ms, afte
       redis.call('ZADD', KEYS[1], next_ms, member .. '/' .. passed)
     end
   end
-  if fields[4] == 'active' and tonumber(redis.call('HGET', watch, 'e') or 0) > tonumber(after) then
+  if fields[4] == 'active' and written > tonumber(after) then
     redis.call('ZADD', KEYS[1], goes_on and tonumber(lease) > 0 and leased(tonumber(lease)) or now, member)
     return goes_on and 2 or 3
   end
