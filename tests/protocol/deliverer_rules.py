@@ -49,7 +49,7 @@ class DelivererRules(SubscriberRules):
 
     def claim_deliveries(self, partition: Partition, events_each: int = 10) -> list[Turn]:
         outbox = self.pictures[partition.number].outbox
-        ripe = [member for member, score in outbox.items() if score <= self.now_ms()]
+        ripe = [member for member, score in outbox.items() if self.is_due(score)]
         claims = self.installation.claim_deliveries(partition, events_each)
         expected = [member for member in ripe if self._has_something(member)]
         assert {claim.member for claim in claims} == set(expected), "claimed is something else than is due"
@@ -69,7 +69,7 @@ class DelivererRules(SubscriberRules):
     def _check_claim(self, claim: ClaimedOutbox, one: Subscription, events_each: int) -> None:
         score = self.place(one, claim.member)
         assert leased(score), "a claim looks like no lease"
-        assert (score or 0) > self.now_ms() + FAR_SECONDS * 900, "a claim is no lease"
+        assert not self.is_due(score), "a claim is no lease"
         lane = int(claim.member.partition("/")[2] or 0)
         first, count = (lane, 1) if lane else (one.cursor + 1, events_each)
         expected = [(first + place, name) for place, name in enumerate(one.call.written[first - 1 :][:count])]
@@ -91,6 +91,22 @@ class DelivererRules(SubscriberRules):
 
     def act(self, turn: Turn, deed: Deed) -> Record:
         return turn.act(deed, round(self.installation.now() + FAR_SECONDS))
+
+    @precondition(lambda self: self.free_turns())
+    @rule(number=which, deed=_deeds)
+    def a_delivery_is_recorded_and_the_answer_lost(self, number: int, deed: Deed) -> None:
+        record = self.act(pick(self.free_turns(), number), deed)
+        self.settle([record])
+        self.settle([record])
+
+    @precondition(lambda self: self.places())
+    @rule(number=which)
+    def a_worker_is_held_up_for_longer_than_its_lease(self, number: int) -> None:
+        partition, member = pick(self.places(), number)
+        self.let_place_come_due(partition, member)
+        self.claim_deliveries(partition)
+        if member in self.pictures[partition.number].outbox:
+            self.let_place_come_due(partition, member)
 
     @precondition(lambda self: self.records)
     @rule(numbers=_batches, keep=st.booleans())
@@ -140,9 +156,9 @@ class DelivererRules(SubscriberRules):
             return
         if result is Recorded.DONE_WITH_MORE and settled.lease_seconds:
             assert leased(score), "a turn goes on without a lease"
-            assert score > self.now_ms(), "a turn goes on without a lease"
+            assert not self.is_due(score), "a turn goes on without a lease"
         elif result in {Recorded.DONE_WITH_MORE, Recorded.DUE_ANEW}:
-            assert score <= self.now_ms(), "there is more, and it is not due"
+            assert self.is_due(score), "there is more, and it is not due"
         elif settled.verdict in {"retry", "slow", "wait"} and result is Recorded.DONE and not hastened:
             assert score == round(settled.retry_at * 1000), "put off to another time"
 

@@ -52,13 +52,13 @@ class PollerRules(WatchedMachine):
 
     def claim_polls(self, partition: Partition) -> list[HeldPoll]:
         here = [call for call in self.truth.calls if self.of(call) is partition]
-        ripe = [call for call in here if (self.due(call) or float("inf")) <= self.now_ms()]
+        ripe = [call for call in here if self.is_due(self.due(call))]
         claims = self.installation.claim_polls(partition)
         found = sorted(claim.watch.key.call_sid for claim in claims)
         assert found == sorted(call.sid for call in ripe), f"claimed are {found}"
         self.look(calls=ripe)
         for call in ripe:
-            assert (self.due(call) or 0) > self.now_ms() + FAR_SECONDS * 900, "a claim is no lease"
+            assert not self.is_due(self.due(call)), "a claim is no lease"
         for claim in sorted(claims, key=lambda claim: claim.watch.key.call_sid):
             call = self.truth.call(claim.watch.key.call_sid)
             self.hold_poll(HeldPoll(call, claim, call.recorded))
@@ -85,6 +85,16 @@ class PollerRules(WatchedMachine):
         asked = AskedPoll(held, PolledStep(held.claim, step, now), news)
         self.hold_asked(asked)
         return asked
+
+    @precondition(lambda self: any(map(self.due, self.truth.calls)))
+    @rule(number=which)
+    def two_workers_poll_the_same(self, number: int) -> None:
+        """The first is held up for longer than its lease, so that both have something to record."""
+        call = pick([call for call in self.truth.calls if self.due(call)], number)
+        for _ in range(2):
+            self.let_come_due(call)
+            for held in self.claim_polls(self.of(call)):
+                self.ask(held)
 
     @precondition(lambda self: self.asked)
     @rule(numbers=_batches)
@@ -120,7 +130,7 @@ class PollerRules(WatchedMachine):
         for one in subscribers:
             score = self.place(one)
             if score != places[one.id]:
-                assert score is None or score <= self.now_ms(), "what is new is not due now"
+                assert score is None or self.is_due(score), "what is new is not due now"
         for asked in fresh:
             following = asked.step.step.following
             if self.truth.followed(asked.held.call) and isinstance(following, PollAgain):

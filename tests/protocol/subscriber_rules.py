@@ -3,7 +3,7 @@
 from typing import Literal
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from app.domain.subscription import EventFilter
 from app.store.redelivery import Redelivered, Replay, Retry
@@ -13,20 +13,36 @@ from tests.protocol.truth import Call, Subscription
 from tests.protocol.watched_machine import WatchedMachine, leased, pick, which
 
 _tenants = st.sampled_from(["ten_1m842cp907q3yc2f95cq", "ten_2m842cp907q3yc2f95cq"])
-_urls = st.sampled_from(["https://one.example.com/", "https://two.example.com/"])
+_URLS = ("https://one.example.com/", "https://two.example.com/", "https://three.example.com/")
+_urls = st.sampled_from(_URLS)
 _filters = st.sampled_from([(), (), ("final",), ("call.ringing", "call.in_progress"), ("call.completed",)])
 
 
 class SubscriberRules(WatchedMachine):
+    @initialize(tenant=_tenants, filters=st.tuples(_filters, _filters), shown=st.integers(1, 6))
+    def there_are_subscribers(self, tenant: str, filters: tuple[tuple[str, ...], ...], shown: int) -> None:
+        """Begin with what most is about: a call with two subscribers, and some news."""
+        self.begin()
+        for url, events in zip(_URLS, filters, strict=False):
+            self.subscribe(self.truth.calls[0], tenant, url, events)
+        self.truth.calls[0].shown = min(shown, len(self.truth.calls[0].life))
+
     def living(self) -> list[Subscription]:
         return [one for one in self.truth.subscriptions if one.living]
+
+    def replayable(self) -> list[Subscription]:
+        """Return whose events may be asked for again: those that live, before them one that does not."""
+        some = [one for one in self.truth.subscriptions if one.call.written]
+        return [*[one for one in some if not one.living][-1:], *[one for one in some if one.living]]
 
     def lanes(self, one: Subscription) -> list[str]:
         return [f"{one.id}/{sequence}" for sequence in one.lanes]
 
     @rule(number=which, tenant=_tenants, url=_urls, events=_filters)
     def a_tenant_subscribes(self, number: int, tenant: str, url: str, events: tuple[str, ...]) -> None:
-        call = pick(self.truth.calls, number)
+        self.subscribe(pick(self.truth.calls, number), tenant, url, events)
+
+    def subscribe(self, call: Call, tenant: str, url: str, events: tuple[str, ...]) -> None:
         known = self.truth.registered(call, tenant, url)
         if known:
             self.subscribe_again(known)
@@ -44,18 +60,29 @@ class SubscriberRules(WatchedMachine):
             self._check_place_in_due(call, poll_now=registration.poll_now)
 
     def _check_place_in_due(self, call: Call, *, poll_now: bool) -> None:
-        due, now = self.due(call) or 0, self.now_ms()
-        if call.left_due is not None and call.left_due > now:
+        due = self.due(call)
+        if call.left_due is not None and not self.is_due(call.left_due):
             assert due == call.left_due, "a call that comes back has another place than it left"
         else:
-            assert due <= now, "a call that is new is not due"
+            assert self.is_due(due), "a call that is new is not due"
             assert poll_now, "nobody is told that a call is due"
         call.left_due = None
 
     @precondition(lambda self: self.living())
-    @rule(number=which)
-    def a_registration_is_sent_again(self, number: int) -> None:
-        self.subscribe_again(pick(self.living(), number))
+    @rule(number=which, vain=st.sampled_from(["registered again", "changed to what it is", "without room"]))
+    def a_tenant_asks_for_nothing_new(self, number: int, vain: str) -> None:
+        one = pick(self.living(), number)
+        match vain:
+            case "registered again":
+                self.subscribe_again(one)
+            case "changed to what it is":
+                same = SubscriptionChange(one.url, EventFilter(one.events), paused=one.status == "paused")
+                assert self.installation.change(one, same) is Changed.DONE
+                self.look_same()
+            case _ if not one.call.ended:
+                refused = self.installation.register(one.call.sid, one.tenant, "https://four.example.com/", (), room=0)
+                assert refused == Refused(Full.ACTIVE_SUBSCRIPTIONS)
+                self.look_same()
 
     def subscribe_again(self, one: Subscription) -> None:
         """Send a registration whose answer was lost; the filter of the second does not count."""
@@ -64,19 +91,11 @@ class SubscriberRules(WatchedMachine):
         assert (found.id, found.created) == (one.id, False), "registered twice"
         self.look_same()
 
-    @rule(number=which, tenant=_tenants, url=_urls)
-    def a_tenant_has_no_room(self, number: int, tenant: str, url: str) -> None:
-        call = pick(self.truth.calls, number)
-        if self.truth.registered(call, tenant, url) or call.ended:
-            return
-        refused = self.installation.register(call.sid, tenant, url, (), room=0)
-        assert refused == Refused(Full.ACTIVE_SUBSCRIPTIONS)
-        self.look_same()
-
     @precondition(lambda self: self.truth.subscriptions)
     @rule(number=which)
     def a_tenant_cancels(self, number: int) -> None:
-        one = pick(self.truth.subscriptions, number)
+        ended = [one for one in self.truth.subscriptions if not one.living]
+        one = pick([*ended[-1:], *self.living()], number)
         lanes = self.lanes(one)
         if not self.installation.cancel(one):
             assert not one.living, "it could not be cancelled"
@@ -94,18 +113,16 @@ class SubscriberRules(WatchedMachine):
         self.look(calls=[one.call] if not self.truth.followed(one.call) else (), places=[one.id, *lanes])
 
     @precondition(lambda self: self.living())
-    @rule(number=which)
-    def a_tenant_pauses_or_resumes(self, number: int) -> None:
+    @rule(number=which, what=st.sampled_from(["pause", "pause", "events", "url"]), events=_filters, url=_urls)
+    def a_tenant_changes_something(self, number: int, what: str, events: tuple[str, ...], url: str) -> None:
         one = pick(self.living(), number)
-        self.pause(one, paused=one.status == "active")
-
-    @precondition(lambda self: self.living())
-    @rule(number=which)
-    def a_tenant_asks_for_what_is_so(self, number: int) -> None:
-        one = pick(self.living(), number)
-        same = SubscriptionChange(one.url, EventFilter(one.events), paused=one.status == "paused")
-        assert self.installation.change(one, same) is Changed.DONE
-        self.look_same()
+        match what:
+            case "pause":
+                self.pause(one, paused=one.status == "active")
+            case "events" if one.events != events:
+                self._change(one, SubscriptionChange(events=EventFilter(events)))
+            case "url" if one.url != url:
+                self._move(one, url)
 
     def pause(self, one: Subscription, *, paused: bool) -> None:
         self._change(one, SubscriptionChange(paused=paused))
@@ -113,19 +130,8 @@ class SubscriberRules(WatchedMachine):
             places = [self.place(one, member) for member in [one.id, *self.lanes(one)]]
             assert all(score is None or leased(score) for score in places), "a paused one has a place"
 
-    @precondition(lambda self: self.living())
-    @rule(number=which, events=_filters)
-    def a_tenant_wants_other_events(self, number: int, events: tuple[str, ...]) -> None:
-        one = pick(self.living(), number)
-        if one.events != events:
-            self._change(one, SubscriptionChange(events=EventFilter(events)))
-
-    @precondition(lambda self: self.living())
-    @rule(number=which)
-    def a_tenant_moves(self, number: int) -> None:
-        """A subscription goes to the tenant's other URL, unless another one of the same call is there."""
-        one = pick(self.living(), number)
-        url = "https://two.example.com/" if "one" in one.url else "https://one.example.com/"
+    def _move(self, one: Subscription, url: str) -> None:
+        """Send a subscription's events elsewhere, unless another one of the tenant and the call goes there."""
         if self.truth.registered(one.call, one.tenant, url):
             assert self.installation.change(one, SubscriptionChange(callback_url=url)) is Changed.URL_TAKEN
             self.look_same()
@@ -145,10 +151,10 @@ class SubscriberRules(WatchedMachine):
         for member, score in under_way.items():
             assert self.place(one, member) == score, "an attempt under way has lost its lease"
 
-    @precondition(lambda self: any(one.call.written for one in self.truth.subscriptions))
+    @precondition(lambda self: self.replayable())
     @rule(number=which, first=which, expected=st.sampled_from(["as it is", "another", "any"]))
     def a_tenant_wants_it_all_again(self, number: int, first: int, expected: str) -> None:
-        one = pick([one for one in self.truth.subscriptions if one.call.written], number)
+        one = pick(self.replayable(), number)
         sequence = 1 + first % len(one.call.written)
         cursor = {"as it is": one.cursor, "another": one.cursor + 1, "any": None}[expected]
         lanes, under_way = self.lanes(one), leased(self.place(one))
@@ -162,10 +168,10 @@ class SubscriberRules(WatchedMachine):
         one.replay(sequence, leased=under_way)
         self.look(places=lanes if under_way else [one.id, *lanes], moved_back=one)
 
-    @precondition(lambda self: any(one.call.written for one in self.truth.subscriptions))
+    @precondition(lambda self: self.replayable())
     @rule(number=which, which_event=which)
     def a_tenant_wants_one_again(self, number: int, which_event: int) -> None:
-        one = pick([one for one in self.truth.subscriptions if one.call.written], number)
+        one = pick(self.replayable(), number)
         sequence = 1 + which_event % len(one.call.written)
         if one.fates.get(sequence) == "not wanted":
             return
@@ -182,4 +188,4 @@ class SubscriberRules(WatchedMachine):
         one.retry(sequence, leased=under_way, is_head=is_head)
         self.look(places=() if under_way else [member])
         if one.status == "active" and not under_way:
-            assert (self.place(one, member) or 0) <= self.now_ms(), "it is not tried now"
+            assert self.is_due(self.place(one, member)), "it is not tried now"
