@@ -9,9 +9,9 @@ from app.store.deliveries import ClaimedOutbox, LoggedAttempt
 from app.store.keys import Partition
 from app.store.watches import Recorded
 from tests.protocol.installation import FAR_SECONDS
+from tests.protocol.subscriber_rules import SubscriberRules
 from tests.protocol.truth import Subscription
 from tests.protocol.turns import Deed, Record, Turn
-from tests.protocol.subscriber_rules import SubscriberRules
 from tests.protocol.watched_machine import leased, pick, which
 
 _DEEDS: tuple[Deed, ...] = ("deliver", "deliver", "let pass", "fail", "fail slowly", "put off", "give up")
@@ -75,9 +75,10 @@ class DelivererRules(SubscriberRules):
         expected = [(first + place, name) for place, name in enumerate(one.call.written[first - 1 :][:count])]
         found = [(pending.sequence, pending.event.name) for pending in claim.events]
         assert found == [(sequence, happening.name) for sequence, happening in expected], "other events were claimed"
-        assert claim.failures == (one.lanes[lane] if lane else one.failures)
-        assert claim.cursor == one.cursor
-        assert (claim.destination.callback_url, claim.destination.events.names) == (one.url, one.events)
+        stands = (claim.cursor, claim.failures)
+        assert stands == (one.cursor, one.lanes[lane] if lane else one.failures), "it was claimed as it does not stand"
+        destination = claim.destination
+        assert (destination.callback_url, destination.events.names) == (one.url, one.events), "another destination"
 
     @precondition(lambda self: self.free_turns())
     @rule(number=which, deed=_deeds)
@@ -171,7 +172,7 @@ class DelivererRules(SubscriberRules):
         attempt = LoggedAttempt(turn.claim.events[0].sequence, turn.claim.claimed_at, 410, "", 1, b"", "gone")
         one.logged += 1
         ends = one.living and one.changes == turn.changes
-        assert self.installation.disable(one, attempt, turn.claim.changed) is ends
+        assert self.installation.disable(one, attempt, turn.claim.changed) is ends, f"it should end: {ends}"
         if not ends:
             self.look_same(but=self._is_log)
             self.look()

@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.store.deliveries import ClaimedOutbox, LoggedAttempt, Settlement
 from app.store.keys import Partition
 from app.store.redelivery import Redelivered, RedeliveryStore, Replay, Retry
-from app.store.registrations import Registration, Refused
+from app.store.registrations import Refused, Registration
 from app.store.subscriptions import Changed, NewSubscription, SubscriptionChange
 from app.store.watches import ClaimedPoll, PolledStep, PutOff, Recorded
 from tests.builders import make_key
@@ -61,9 +61,7 @@ class Installation:
         return registration
 
     def claim_polls(self, partition: Partition) -> list[ClaimedPoll]:
-        claiming = self.resources.watches.claim(
-            partition, horizon_seconds=0.0, lease_seconds=FAR_SECONDS, limit=100
-        )
+        claiming = self.resources.watches.claim(partition, horizon_seconds=0.0, lease_seconds=FAR_SECONDS, limit=100)
         return self._wait(claiming)
 
     def commit(self, partition: Partition, steps: Sequence[PolledStep]) -> list[Recorded]:

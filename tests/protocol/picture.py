@@ -72,7 +72,8 @@ def picture(dump: Dump, partition: Partition) -> Picture:
     hashes = {name: kept for name, kept in keys.items() if isinstance(kept, Mapping)}
     number = partition.number
     found = {full_id(number, name[1:]): row for name, row in hashes.items() if re.fullmatch(r"s.{20}", name)}
-    pieces = [piece.decode() for name, kept in keys.items() if re.fullmatch(r"c.{20}", name) for piece in kept]
+    plain = {name: kept for name, kept in keys.items() if not isinstance(kept, Mapping)}
+    pieces = [piece.decode() for name, kept in plain.items() if re.fullmatch(r"c.{20}", name) for piece in kept]
     return Picture(
         due=_scores(hashes.get("due", {})),
         outbox=_scores(hashes.get("outbox", {})),

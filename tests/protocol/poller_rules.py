@@ -77,11 +77,13 @@ class PollerRules(WatchedMachine):
         step = after_poll(held.claim.watch, outcome, now, _PACE, 0.5)
         names = CallNames.of(held.claim.watch.key)
         if held.polls_before == call.recorded:
-            assert [event.name for event in step.events] == [one.name for one in news]
+            assert [event.name for event in step.events] == [one.name for one in news], "a poll finds something else"
         for event in step.events:
-            # A call is lost once, and the time since when it was followed is part of that.
-            identity = (call.sid, event.name, 0 if event.reason else event.occurrence)
-            assert self.ids.setdefault(identity, event_id(names, event)) == event_id(names, event)
+            # Since when a call was followed is part of its being lost, and it may be followed anew.
+            since = held.claim.watch.registered_at if event.reason else 0
+            identity = (call.sid, event.name, since or event.occurrence)
+            known = self.ids.setdefault(identity, event_id(names, event))
+            assert known == event_id(names, event), "the same transition has two ids"
         asked = AskedPoll(held, PolledStep(held.claim, step, now), news)
         self.hold_asked(asked)
         return asked

@@ -81,7 +81,7 @@ class SubscriberRules(WatchedMachine):
                 self.look_same()
             case _ if not one.call.ended:
                 refused = self.installation.register(one.call.sid, one.tenant, "https://four.example.com/", (), room=0)
-                assert refused == Refused(Full.ACTIVE_SUBSCRIPTIONS)
+                assert refused == Refused(Full.ACTIVE_SUBSCRIPTIONS), "there was no room"
                 self.look_same()
 
     def subscribe_again(self, one: Subscription) -> None:
@@ -133,7 +133,9 @@ class SubscriberRules(WatchedMachine):
     def _move(self, one: Subscription, url: str) -> None:
         """Send a subscription's events elsewhere, unless another one of the tenant and the call goes there."""
         if self.truth.registered(one.call, one.tenant, url):
-            assert self.installation.change(one, SubscriptionChange(callback_url=url)) is Changed.URL_TAKEN
+            assert self.installation.change(one, SubscriptionChange(callback_url=url)) is Changed.URL_TAKEN, (
+                "another's URL"
+            )
             self.look_same()
         else:
             self._change(one, SubscriptionChange(callback_url=url))
@@ -141,7 +143,7 @@ class SubscriberRules(WatchedMachine):
     def _change(self, one: Subscription, change: SubscriptionChange) -> None:
         members = [one.id, *self.lanes(one)]
         under_way = {member: score for member in members if leased(score := self.place(one, member))}
-        assert self.installation.change(one, change) in {Changed.DONE, Changed.DONE_WITH_MORE}
+        assert self.installation.change(one, change) in {Changed.DONE, Changed.DONE_WITH_MORE}, "it was not changed"
         one.changes += 1
         one.url = change.callback_url or one.url
         one.events = one.events if change.events is None else change.events.names
@@ -161,10 +163,10 @@ class SubscriberRules(WatchedMachine):
         wish = Replay(one.id, sequence, cursor)
         result = self.installation.replay(self.of(one.call), one, wish)
         if not one.living or expected == "another":
-            assert result is (Redelivered.STALE if one.living else Redelivered.ENDED)
+            assert result is (Redelivered.STALE if one.living else Redelivered.ENDED), "it went back"
             self.look_same()
             return
-        assert result is Redelivered.DONE
+        assert result is Redelivered.DONE, "it is not sent again"
         one.replay(sequence, leased=under_way)
         self.look(places=lanes if under_way else [one.id, *lanes], moved_back=one)
 
@@ -181,10 +183,10 @@ class SubscriberRules(WatchedMachine):
         wish = Retry(one.id, sequence, one.cursor if is_head else None)
         result = self.installation.retry(self.of(one.call), one, wish)
         if not one.living:
-            assert result is Redelivered.ENDED
+            assert result is Redelivered.ENDED, "what has ended is tried again"
             self.look_same()
             return
-        assert result is Redelivered.DONE
+        assert result is Redelivered.DONE, "it is not sent again"
         one.retry(sequence, leased=under_way, is_head=is_head)
         self.look(places=() if under_way else [member])
         if one.status == "active" and not under_way:

@@ -1,10 +1,10 @@
-"""The short form: the scripts hold what architecture.md promises, whatever workers and tenants do and in which order."""
+"""The short form: the scripts hold what architecture.md promises, whatever workers and tenants do, in any order."""
 
 from tests.conftest import MakeSettings
 from tests.protocol.installation import open_installation
-from tests.protocol.whole_machine import run
+from tests.protocol.whole_machine import SHORT_EXAMPLES, SHORT_STEPS, run
 
 
 def test_the_scripts_hold_their_promises(make_settings: MakeSettings) -> None:
     with open_installation(make_settings(partitions=2)) as installation:
-        run(installation, examples=60, steps=40)
+        run(installation, examples=SHORT_EXAMPLES, steps=SHORT_STEPS)

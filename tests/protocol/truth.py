@@ -1,6 +1,6 @@
 """What must be true of an installation, whatever its workers do and in which order. It knows no Redis and no clock.
 
-The truth is told what was asked for and what was done, says what the answer has to be, and changes as the ledger has to.
+The truth is told what was asked for and what was done, says what the answer has to be, and changes as the ledger must.
 """
 
 from collections.abc import Collection, Sequence

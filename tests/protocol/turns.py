@@ -1,10 +1,10 @@
-"""What workers hold in their hands: polls that were asked, and turns of deliveries, to be recorded now, late or twice."""
+"""What workers hold in their hands: polls that were asked, and turns of deliveries, to be recorded now or late."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, Settlement
+from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, SettledAs, Settlement
 from app.store.watches import ClaimedPoll, PolledStep, Recorded
 from tests.protocol.truth import Call, Happening, Subscription
 
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(slots=True)
 class Turn:
-    """A claimed delivery, worked off as `workers/turn.py` does: the wanted events in order, each recorded before the next.
+    """A claimed delivery, worked off as `workers/turn.py` does: the wanted events in order, recorded one by one.
 
     `changes` is how often the subscription had been changed by the time of the claim; `suspect` says that the head's
     failure is recorded and the event behind it is being tried.
@@ -67,22 +67,17 @@ class Turn:
             return self._record("done", self.claim.events[-1].sequence, "", cursor_after=self.claim.events[-1].sequence)
         if self.suspect:
             return self._beside_suspect(deed, later)
-        head, goes_on = self.wanted[self.place], self.place + 1 < len(self.wanted)
-        match deed:
-            case "deliver":
-                after = self._after(self.place)
-                return self._record("done", head, "delivered", cursor_after=after, goes_on=goes_on)
-            case "let pass" if goes_on and not self.claim.own_lane:
-                return self._record("slow", head, "retry", retry_at=later, goes_on=True)
-            case "give up":
-                after = self._after(self.place)
-                return self._record("fail", head, "failed", retry_at=self.claim.claimed_at, cursor_after=after)
-            case "put off":
-                return self._record("wait", head, "", retry_at=later)
-            case "fail":
-                return self._record("retry", head, "retry", retry_at=later)
-            case _:
-                return self._record("slow", head, "retry", retry_at=later)
+        head, after, goes_on = self.wanted[self.place], self._after(self.place), self.place + 1 < len(self.wanted)
+        if deed == "deliver":
+            return self._record("done", head, "delivered", cursor_after=after, goes_on=goes_on)
+        if deed == "give up":
+            return self._record("fail", head, "failed", retry_at=self.claim.claimed_at, cursor_after=after)
+        # Only a suspect that is followed by another event can be passed.
+        passable = deed == "let pass" and goes_on and not self.claim.own_lane
+        verdict: SettledAs = "slow"
+        if deed in {"put off", "fail"}:
+            verdict = "wait" if deed == "put off" else "retry"
+        return self._record(verdict, head, "" if verdict == "wait" else "retry", retry_at=later, goes_on=passable)
 
     def _beside_suspect(self, deed: Deed, later: float) -> Record:
         head, behind = self.wanted[self.place : self.place + 2]
@@ -110,9 +105,9 @@ class Turn:
             return self.claim.cursor
         return self.wanted[place + 1] - 1 if place + 1 < len(self.wanted) else self.claim.events[-1].sequence
 
-    def _record(  # noqa: PLR0913 -- a settlement says as much
+    def _record(
         self,
-        verdict: Literal["done", "fail", "retry", "slow", "wait", "pass"],
+        verdict: SettledAs,
         sequence: int,
         outcome: AttemptOutcome | Literal[""],
         *,

@@ -56,8 +56,6 @@ class WatchedMachine(RuleBasedStateMachine):
         self.turns: list[Turn] = []
         self.records: list[Record] = []
         self.ids: dict[object, str] = {}
-        # Whether the last step came to its end: after a failure nothing is to be looked at any more.
-        self.sound = False
 
     def begin(self) -> None:
         self.installation.empty()
@@ -73,7 +71,6 @@ class WatchedMachine(RuleBasedStateMachine):
     def _take_picture(self) -> None:
         self.dump: Dump = self.installation.dump()
         self.pictures: dict[int, Picture] = {one.number: picture(self.dump, one) for one in self.partitions}
-        self.sound = True
 
     def before(self, call: Call) -> Picture:
         return self.pictures[self.of(call).number]
@@ -93,10 +90,8 @@ class WatchedMachine(RuleBasedStateMachine):
         moved_back: Subscription | None = None,
     ) -> None:
         """Compare Redis with the truth; scores of other calls and places than these must be what they were."""
-        self.sound = False
         before = self.pictures
         self._take_picture()
-        self.sound = False
         touched = {watch_id(call) for call in calls}
         for partition in self.partitions:
             then, now = before[partition.number], self.pictures[partition.number]
@@ -107,11 +102,9 @@ class WatchedMachine(RuleBasedStateMachine):
             for one, row in then.subscriptions.items():
                 back = int(now.subscriptions[one]["c"]) < int(row["c"])
                 assert not back or (moved_back and moved_back.id == one), f"the cursor of {one} went back"
-        self.sound = True
 
     def look_same(self, but: Callable[[str, str], bool] = lambda _key, _field: False) -> None:
         """Assert that nothing at all has changed since the last look, except some fields."""
-        self.sound = False
         dump = self.installation.dump()
         assert _without(dump, but) == _without(self.dump, but), "something has changed that must not"
         self._take_picture()
