@@ -18,7 +18,8 @@ from tests.protocol.watched_machine import WatchedMachine, leased, pick, which
 from tests.store.polling import answered
 
 # Nothing comes due by itself while an example runs, and who is told 404 gives up at once.
-_PACE = Pace(FAR_SECONDS, FAR_SECONDS, FAR_SECONDS, FAR_SECONDS, FAR_SECONDS, 0.0, 1e9)
+_WAIT = 2 * FAR_SECONDS
+_PACE = Pace(_WAIT, _WAIT, _WAIT, _WAIT, _WAIT, 0.0, 1e9)
 _batches = st.lists(which, min_size=1, max_size=3)
 
 

@@ -95,7 +95,9 @@ class SubscriberRules(WatchedMachine):
     @rule(number=which)
     def a_tenant_cancels(self, number: int) -> None:
         ended = [one for one in self.truth.subscriptions if not one.living]
-        one = pick([*ended[-1:], *self.living()], number)
+        self.cancel(pick([*ended[-1:], *self.living()], number))
+
+    def cancel(self, one: Subscription) -> None:
         lanes = self.lanes(one)
         if not self.installation.cancel(one):
             assert not one.living, "it could not be cancelled"

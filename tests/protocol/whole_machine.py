@@ -5,19 +5,33 @@ from collections.abc import Iterable
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as from_seed
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from tests.protocol.deliverer_rules import DelivererRules
 from tests.protocol.installation import Installation
 from tests.protocol.poller_rules import PollerRules
 from tests.protocol.truth import Subscription
+from tests.protocol.watched_machine import pick, which
 
-# The short form, which takes about five seconds.
-SHORT_EXAMPLES, SHORT_STEPS = 50, 40
+# The short form, which takes about four seconds.
+SHORT_EXAMPLES, SHORT_STEPS = 30, 40
 _MOST_ROUNDS = 40
 
 
 class WholeMachine(PollerRules, DelivererRules):
+    @precondition(lambda self: any(map(self.due, self.truth.calls)))
+    @rule(number=which)
+    def a_call_is_left_while_it_is_polled(self, number: int) -> None:
+        call = pick([call for call in self.truth.calls if self.due(call)], number)
+        self.let_come_due(call)
+        asked = [self.ask(held) for held in self.claim_polls(self.of(call))]
+        former = self.truth.of_call(call)
+        for one in former:
+            self.cancel(one)
+        for poll in asked:
+            self.commit([poll])
+        self.subscribe(call, former[0].tenant, former[0].url, former[0].events)
+
     def teardown(self) -> None:
         """Let everything that is under way come to its end, and see that nobody has missed anything."""
         # After a failure nothing is as it should be, and hypothesis comes here all the same.
