@@ -109,6 +109,19 @@ class DelivererRules(SubscriberRules):
         if member in self.pictures[partition.number].outbox:
             self.let_place_come_due(partition, member)
 
+    @precondition(lambda self: self.places())
+    @rule(number=which, deeds=st.tuples(_deeds, _deeds))
+    def two_workers_deliver_the_same(self, number: int, deeds: tuple[Deed, Deed]) -> None:
+        """The first is held up for longer than its lease, so that both have something to record; lanes come first."""
+        partition, member = pick(sorted(self.places(), key=lambda place: "/" in place[1]), number)
+        turns: list[Turn] = []
+        for _ in deeds:
+            if member in self.pictures[partition.number].outbox:
+                self.let_place_come_due(partition, member)
+                turns += [turn for turn in self.claim_deliveries(partition) if turn.claim.member == member]
+        for turn, deed in zip(turns, deeds, strict=False):
+            self.settle([self.act(turn, deed)])
+
     @precondition(lambda self: self.records)
     @rule(numbers=_batches, keep=st.booleans())
     def deliveries_are_recorded_late_or_again(self, numbers: list[int], keep: bool) -> None:
