@@ -1,30 +1,37 @@
 """A judge outside the service: compares what truly happened upstream with what each receiver got, in order.
 
 It knows the public contract and nothing of the service's code. The truth is the simulator's log (one object per
-call, with its `history` and the `polls` it was asked with); the other side is every request that arrived and was
-accepted. A subscription is told by its path: each needs a URL of its own.
+call, with its `history` and the `polls` it was asked with); the other side is every request that arrived, those that
+were accepted and those that were refused. A subscription is told by its path: each needs a URL of its own.
 
 A delivery repeated with the same id and the same bytes is `repeated`: allowed where something crashed ("at least
-once"), and nowhere else. Order goes by first arrivals.
+once"), and nowhere else. Order goes by first arrivals. One exception is known: an event that its receiver has refused
+four times may be passed by a later one (docs/decisions/0008). It counts as `overtaken` where the refusals prove it,
+else as out of order.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tests.judgement import Acceptance, Judgement
+
 TERMINAL = frozenset({"completed", "failed", "no-answer", "busy", "cancelled"})
+# So often has an event been refused before a later one may pass it.
+REFUSALS_BEFORE_PASSING = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An accepted request."""
+    """A request as it arrived, `at` which moment in Unix seconds if anybody looked."""
 
     path: str
     webhook_id: str
     body: bytes
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,147 +43,182 @@ class Subscriber:
     types: frozenset[str] | None = None
 
 
-@dataclass(slots=True)
-class Judgement:
-    """What was found. Each list holds a sentence for each case; `transitions` and the numbers count."""
-
-    transitions: int = 0
-    expected: int = 0
-    delivered_once: int = 0
-    delivered_more: int = 0
-    repeated: list[str] = field(default_factory=list)
-    differing: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
-    out_of_order: list[str] = field(default_factory=list)
-    ids_disagree: list[str] = field(default_factory=list)
-    wrong_finals: list[str] = field(default_factory=list)
-    after_final: list[str] = field(default_factory=list)
-    polls_after_end: list[str] = field(default_factory=list)
-
-    def faults(self, *, crashed: bool = False) -> list[str]:
-        """Return everything that breaks a promise; a crash excuses repetitions and a poll that was in vain."""
-        kinds = {
-            "differing": self.differing,
-            "missing": self.missing,
-            "unexpected": self.unexpected,
-            "out of order": self.out_of_order,
-            "ids disagree": self.ids_disagree,
-            "wrong finals": self.wrong_finals,
-            "after the final event": self.after_final,
-        }
-        if not crashed:
-            kinds |= {"repeated": self.repeated, "polls after the end": self.polls_after_end}
-        return [f"{kind}: {case}" for kind, cases in kinds.items() for case in cases]
-
-
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A transition as it truly was; `place` counts from 1."""
+    """A transition as it truly was; `place` counts from 1, and `truth` is what its event must tell."""
 
     place: int
     type: str
-    status: str
-    previous: str | None
-    at: datetime
     final: bool
+    happened: float
+    truth: tuple[object, ...]
+
+
+# The ids found for what must have only one.
+_Ids = defaultdict[str, set[str]]
 
 
 def judge(
-    log: Iterable[Mapping[str, Any]], subscribers: Sequence[Subscriber], deliveries: Iterable[Delivery]
+    log: Iterable[Mapping[str, Any]],
+    subscribers: Sequence[Subscriber],
+    accepted: Iterable[Delivery],
+    refused: Iterable[Delivery] = (),
 ) -> Judgement:
-    """Judge a run whose calls are all over. `log` holds at least the calls that were subscribed to."""
+    """Judge a run whose calls are all over. `log` holds at least the calls that were subscribed to.
+
+    Refused is what was answered with anything but 2xx, or not at all.
+    """
     judgement = Judgement()
     followed = {subscriber.call_sid for subscriber in subscribers}
     entries = {str(entry["call_sid"]): entry for entry in log if entry["call_sid"] in followed}
     histories = {call_sid: _history(entry) for call_sid, entry in entries.items()}
     judgement.transitions = sum(len(history) for history in histories.values())
-    by_path: defaultdict[str, list[Delivery]] = defaultdict(list)
-    for delivery in deliveries:
-        by_path[delivery.path].append(delivery)
-    ids: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+    taken, returned = _by_path(accepted), _by_path(refused)
+    ids: _Ids = defaultdict(set)
     for subscriber in subscribers:
-        _judge_one(judgement, subscriber, histories[subscriber.call_sid], by_path.pop(subscriber.path, []), ids)
-    judgement.unexpected += [f"{path}: nobody subscribed with this URL" for path in by_path]
-    judgement.ids_disagree += [f"{sid} #{place}: {found}" for (sid, place), found in ids.items() if len(found) > 1]
-    judgement.polls_after_end += [case for entry in entries.values() for case in _polls_after_end(entry)]
+        hearing = _Hearing(judgement, subscriber, histories[subscriber.call_sid], ids)
+        for delivery in returned.pop(subscriber.path, []):
+            hearing.refused(delivery)
+        for delivery in taken.pop(subscriber.path, []):
+            hearing.accepted(delivery)
+        hearing.close()
+    judgement.unexpected += [f"{path}: nobody subscribed with this URL" for path in taken.keys() | returned.keys()]
+    judgement.ids_disagree += [f"{what}: {sorted(found)}" for what, found in ids.items() if len(found) > 1]
+    for entry in entries.values():
+        if late := _polls_after_end(entry):
+            judgement.late_polls += late
+            judgement.polls_after_end.append(f"{entry['call_sid']}: {late}")
     return judgement
+
+
+class _Hearing:
+    """What one subscriber has to say. Refusals are heard first, because they excuse what was accepted later."""
+
+    def __init__(self, judgement: Judgement, subscriber: Subscriber, history: Sequence[_Step], ids: _Ids) -> None:
+        self._judgement = judgement
+        self._path, self._call_sid = subscriber.path, subscriber.call_sid
+        self._wanted = {one.place: one for one in history if subscriber.types is None or one.type in subscriber.types}
+        self._ids = ids
+        self._told: dict[int, Delivery] = {}
+        self._refused: defaultdict[int, list[Delivery]] = defaultdict(list)
+        # By place, in the order of first acceptance.
+        self._first: dict[int, Delivery] = {}
+        self._times: Counter[int] = Counter()
+        self._finals: set[str] = set()
+
+    def refused(self, delivery: Delivery) -> None:
+        if step := self._identify(delivery, _read(delivery)):
+            self._refused[step.place].append(delivery)
+
+    def accepted(self, delivery: Delivery) -> None:
+        document = _read(delivery)
+        if document.get("final") is True:
+            self._finals.add(delivery.webhook_id)
+        step = self._identify(delivery, document)
+        if step is None:
+            return
+        self._times[step.place] += 1
+        if known := self._first.get(step.place):
+            if (known.webhook_id, known.body) == (delivery.webhook_id, delivery.body):
+                self._judgement.repeated.append(self._name(step))
+            return
+        self._look_at_order(step)
+        self._first[step.place] = delivery
+        if delivery.at is not None:
+            self._judgement.acceptances.append(Acceptance(step.happened, delivery.at))
+
+    def close(self) -> None:
+        judgement = self._judgement
+        judgement.expected += len(self._wanted)
+        judgement.delivered_once += sum(count == 1 for count in self._times.values())
+        judgement.delivered_more += sum(count > 1 for count in self._times.values())
+        judgement.missing += [self._name(step) for place, step in self._wanted.items() if place not in self._first]
+        judgement.finals[len(self._finals)] += 1
+        if len(self._finals) != sum(step.final for step in self._wanted.values()):
+            judgement.wrong_finals.append(f"{self._path}: {len(self._finals)}")
+
+    def _name(self, step: _Step) -> str:
+        return f"{self._path} #{step.place} {step.type}"
+
+    def _identify(self, delivery: Delivery, told: Mapping[str, Any]) -> _Step | None:
+        """Return the transition that a delivery tells of, or None when it tells of none that truly was."""
+        place = told.get("sequence")
+        # JSON's true is no 1, though Python's is.
+        step = self._wanted.get(place) if type(place) is int else None
+        if step is None or told["truth"] != step.truth or told["event_id"] != delivery.webhook_id:
+            self._judgement.unexpected.append(f"{self._path}: {delivery.body[:300].decode(errors='replace')}")
+            return None
+        self._ids[f"{self._call_sid} #{step.place}"].add(delivery.webhook_id)
+        self._ids[f"{self._path} subscription"].add(str(told["subscription_id"]))
+        known = self._told.setdefault(step.place, delivery)
+        if known.webhook_id == delivery.webhook_id and known.body != delivery.body:
+            later = _without_knowledge(known) == _without_knowledge(delivery)
+            (self._judgement.known_later if later else self._judgement.differing).append(self._name(step))
+        return step
+
+    def _look_at_order(self, step: _Step) -> None:
+        passed_by = next((one for place, one in self._first.items() if place > step.place), None)
+        if passed_by is None:
+            return
+        if self._may_be_passed(step, passed_by):
+            self._judgement.overtaken.append(self._name(step))
+            return
+        self._judgement.out_of_order.append(self._name(step))
+        if any(self._wanted[place].final for place in self._first):
+            self._judgement.after_final.append(self._name(step))
+
+    def _may_be_passed(self, step: _Step, passed_by: Delivery) -> bool:
+        if passed_by.at is None:
+            return False
+        before = [one for one in self._refused[step.place] if one.at is not None and one.at < passed_by.at]
+        return len(before) >= REFUSALS_BEFORE_PASSING
+
+
+def _by_path(deliveries: Iterable[Delivery]) -> dict[str, list[Delivery]]:
+    found: defaultdict[str, list[Delivery]] = defaultdict(list)
+    for delivery in deliveries:
+        found[delivery.path].append(delivery)
+    return dict(found)
 
 
 def _history(entry: Mapping[str, Any]) -> list[_Step]:
     steps: list[_Step] = []
+    previous: str | None = None
     for told in entry["history"]:
         status = str(told["status"])
         kind = "call." + status.lower().replace("-", "_")
-        previous = steps[-1].status if steps else None
-        at = datetime.fromisoformat(told["timestamp"])
-        steps.append(_Step(len(steps) + 1, kind, status, previous, at, status in TERMINAL))
-        if status in TERMINAL:
+        moment = datetime.fromisoformat(told["timestamp"])
+        final = status in TERMINAL
+        owner = (entry["call_sid"], entry["account_id"], entry["project_id"])
+        truth = (kind, status, previous, repr(final), moment, moment, *owner)
+        steps.append(_Step(len(steps) + 1, kind, final, float(told["at"]), truth))
+        if final:
             break
+        previous = status
     return steps
 
 
-def _judge_one(
-    judgement: Judgement,
-    subscriber: Subscriber,
-    history: Sequence[_Step],
-    deliveries: Sequence[Delivery],
-    ids: defaultdict[tuple[str, int], set[str]],
-) -> None:
-    wanted = {step.place: step for step in history if subscriber.types is None or step.type in subscriber.types}
-    first: dict[int, Delivery] = {}
-    times: defaultdict[int, int] = defaultdict(int)
-    ended = False
-    for delivery in deliveries:
-        step = _step_of(delivery, subscriber, wanted)
-        if step is None:
-            judgement.unexpected.append(f"{subscriber.path}: {delivery.body[:300].decode(errors='replace')}")
-            continue
-        name = f"{subscriber.path} #{step.place} {step.type}"
-        times[step.place] += 1
-        ids[subscriber.call_sid, step.place].add(delivery.webhook_id)
-        if known := first.get(step.place):
-            same = (known.webhook_id, known.body) == (delivery.webhook_id, delivery.body)
-            (judgement.repeated if same else judgement.differing).append(name)
-            continue
-        if any(place > step.place for place in first):
-            judgement.out_of_order.append(name)
-        if ended:
-            judgement.after_final.append(name)
-        ended = ended or step.final
-        first[step.place] = delivery
-    judgement.expected += len(wanted)
-    judgement.delivered_once += sum(count == 1 for count in times.values())
-    judgement.delivered_more += sum(count > 1 for count in times.values())
-    judgement.missing += [f"{subscriber.path} #{place} {wanted[place].type}" for place in wanted if place not in first]
-    finals = sum(wanted[place].final for place in first)
-    if finals != sum(step.final for step in wanted.values()):
-        judgement.wrong_finals.append(f"{subscriber.path}: {finals}")
-
-
-def _step_of(delivery: Delivery, subscriber: Subscriber, wanted: Mapping[int, _Step]) -> _Step | None:
-    """Return the transition that a delivery tells of, or None when it tells of none that truly was."""
+def _read(delivery: Delivery) -> dict[str, Any]:
+    """Return a body's data, with all of it that can be held against the `truth`; nothing if it is no event."""
     try:
         document = json.loads(delivery.body)
-        data = document["data"]
-        step = wanted[data["sequence"]]
-        truth = (step.type, step.status, step.previous, step.final, step.at, step.at, subscriber.call_sid)
-        told = (
-            document["type"],
-            data["status"],
-            data["previous_status"],
-            data["final"],
-            datetime.fromisoformat(data["occurred_at"]),
-            datetime.fromisoformat(document["timestamp"]),
-            data["call_sid"],
-        )
+        data: dict[str, Any] = document["data"]
+        moments = (datetime.fromisoformat(data["occurred_at"]), datetime.fromisoformat(document["timestamp"]))
+        state = (document["type"], data["status"], data["previous_status"], repr(data["final"]))
+        truth = (*state, *moments, data["call_sid"], data["account_id"], data["project_id"])
+        return {name: data[name] for name in ("event_id", "sequence", "final", "subscription_id")} | {"truth": truth}
     except (ValueError, KeyError, TypeError):
-        return None
-    return step if told == truth and data["event_id"] == delivery.webhook_id else None
+        return {}
 
 
-def _polls_after_end(entry: Mapping[str, Any]) -> list[str]:
-    """Polls that came although one before had shown the final status."""
+def _without_knowledge(delivery: Delivery) -> str:
+    """Return a body that was read before without what it says of when its event became known."""
+    document = json.loads(delivery.body)
+    document["data"].pop("observed_at", None)
+    return json.dumps(document)
+
+
+def _polls_after_end(entry: Mapping[str, Any]) -> int:
+    """How many polls came although one before had shown the final status."""
     shown = [poll["status"] in TERMINAL for poll in entry["polls"]]
-    late = len(shown) - shown.index(True) - 1 if True in shown else 0
-    return [f"{entry['call_sid']}: {late}"] if late else []
+    return len(shown) - shown.index(True) - 1 if True in shown else 0

@@ -33,12 +33,20 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A request as it arrived, and the status that it was answered with (0 for none). Header names in lower case."""
+    """A request as it arrived, and the status that it was answered with (0 for none). Header names in lower case.
+
+    `at` is when it had arrived, in Unix seconds.
+    """
 
     path: str
     headers: Mapping[str, str]
     body: bytes
     status: int
+    at: float = field(default_factory=time.time)
+
+    @property
+    def accepted(self) -> bool:
+        return 200 <= self.status < 300
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -15,7 +15,8 @@ from app.dev.embedded_redis import HOST, free_port
 from app.dev.simulator import DEMO_ACCOUNT, SimulatorSettings, create_simulator
 from tests.builders import Pairs, make_body, make_key
 from tests.conftest import ADMIN_KEY, ENCRYPTION_KEY
-from tests.judge import Delivery, Judgement, Subscriber, judge
+from tests.judge import Delivery, Subscriber, judge
+from tests.judgement import Judgement
 from tests.peers import PATIENCE_SECONDS, Receipt, Receiver, Reply, Upstream
 from tests.processes import Process, environment, start_api, start_worker, worker
 from tests.servers import serve
@@ -134,15 +135,19 @@ class Stack:
     async def judge(self, subscribers: Sequence[Subscriber]) -> Judgement:
         """Judge everything that these subscribers got."""
         paths = {one.path for one in subscribers}
-        accepted = [one for one in self.receiver.receipts if one.path in paths and 200 <= one.status < 300]
-        deliveries = [Delivery(one.path, one.headers["webhook-id"], one.body) for one in accepted]
-        return judge(await self.log(), subscribers, deliveries)
+        arrived = [one for one in self.receiver.receipts if one.path in paths]
+        accepted, refused = ([_delivery(one) for one in arrived if one.accepted is wanted] for wanted in (True, False))
+        return judge(await self.log(), subscribers, accepted, refused)
 
 
 def call_answer(call_sid: str, pairs: Pairs) -> Reply:
     """Return the upstream's 200 for a call of the tenant with this history."""
     key = make_key(account_id=ACCOUNT, project_id=PROJECT, connector_id=CONNECTOR, call_sid=call_sid)
     return Reply(200, make_body(key=key, pairs=pairs), {"content-type": "application/json"})
+
+
+def _delivery(receipt: Receipt) -> Delivery:
+    return Delivery(receipt.path, receipt.headers["webhook-id"], receipt.body, receipt.at)
 
 
 def data_of(receipt: Receipt) -> dict[str, Any]:
