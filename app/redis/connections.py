@@ -11,8 +11,9 @@ Commands are packed by hiredis, in C: redis-py's asynchronous connections do it 
 thousand arguments notices.
 
 The same connections serve one Redis, the master that Sentinel names, and the nodes of a cluster (`app.redis.cluster`).
-Behind Sentinel each new connection asks who is master. One that turns out to lead to a replica is closed, and the
-command fails as if it had been lost: also where the refusal comes out of a script, which redis-py does not recognise.
+One that turns out to lead to a replica is closed, and the command fails as if it had been lost: also where the refusal
+comes out of a script, which redis-py does not recognise. A new one asks Sentinel who is master, or follows the address,
+which leads to the new master after a failover: the old one may live on, and its connections with it.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ from redis.asyncio.sentinel import (
     SentinelManagedSSLConnection,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import DataError, ResponseError
+from redis.exceptions import DataError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.redis.cluster import SteadyCluster
@@ -45,6 +46,10 @@ from app.redis.urls import ClusterRedis, OneRedis, SentinelRedis, parse_redis_ur
 _OF_A_REPLICA = ("READONLY", "MASTERDOWN")
 # Of a sentinel little is asked, and the next one is at hand.
 _SENTINEL_SECONDS = 2.0
+
+
+class MasterIsReplica(RedisConnectionError):
+    """What is asked to write is a replica, and the connection to it is closed."""
 
 
 class _LossesTold(AbstractConnection):
@@ -73,6 +78,16 @@ class _LossesTold(AbstractConnection):
             await self.disconnect(nowait=True)
             raise
 
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        untyped: Any = super()
+        try:
+            return await untyped.read_response(*args, **options)
+        except ResponseError as error:
+            if not isinstance(error, ReadOnlyError) and not any(code in str(error) for code in _OF_A_REPLICA):
+                raise
+            await self.disconnect(nowait=True)
+            raise MasterIsReplica("The master is a replica now.") from error
+
     def pack_command(self, *args: Any) -> list[bytes]:
         # A command of two words, such as SCRIPT LOAD, comes as one.
         name, *arguments = args
@@ -99,16 +114,6 @@ class _ToMaster(_LossesTold):
         # Without redis-py's retries, which are made for each address as well: one loop around the other.
         untyped: Any = self
         await untyped._connect_retry()  # noqa: SLF001 -- of our own class, where redis-py has put it
-
-    async def read_response(self, *args: Any, **options: Any) -> Any:
-        untyped: Any = super()
-        try:
-            return await untyped.read_response(*args, **options)
-        except ResponseError as error:
-            if not any(code in str(error) for code in _OF_A_REPLICA):
-                raise
-            await self.disconnect()
-            raise RedisConnectionError("The master is a replica now.") from error
 
 
 class _TcpToMaster(_ToMaster, SentinelManagedConnection):

@@ -70,4 +70,6 @@ def cause_of(error: Exception) -> str:
         return "its certificate is not trusted: ssl_ca_certs"
     if isinstance(error, MasterNotFoundError):
         return "no sentinel tells of a master of that name"
+    if isinstance(error, redis_errors.ResponseError) and (code := code_of(error)):
+        return code
     return type(error).__name__

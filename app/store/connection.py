@@ -13,7 +13,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.backoff import ExponentialBackoff
 
 from app.domain.errors import RingbackError
-from app.redis.connections import open_redis
+from app.redis.connections import MasterIsReplica, open_redis
 from app.redis.health import RedisHealth, health_of, is_unpersisted, may_evict
 from app.redis.refusals import RetryUnlessRefused, cause_of, refusal_of
 from app.store import keys
@@ -284,7 +284,7 @@ def _translated(error: Exception) -> StoreUnavailable:
     # Redis 6 tells of what happens inside a script in the words of the script's error.
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in str(error):
         return StoreTakesNoWrites("Redis is full.")
-    if isinstance(error, redis_errors.ReadOnlyError) or "READONLY" in str(error):
+    if isinstance(error, MasterIsReplica):
         return StoreTakesNoWrites("Redis is read-only.")
     if "NOREPLICAS" in str(error):
         return StoreTakesNoWrites("Redis has too few replicas to write.")

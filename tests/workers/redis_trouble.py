@@ -93,6 +93,7 @@ async def without_disk(redis: EmbeddedRedis) -> AsyncIterator[None]:
 async def with_a_script_that_does_not_end(redis: EmbeddedRedis) -> AsyncIterator[None]:
     """It refuses everything with BUSY."""
     async with Redis.from_url(redis.url) as admin, Redis.from_url(redis.url) as other:
+        before = await admin.config_get("lua-time-limit")
         await admin.config_set("lua-time-limit", "10")
         endless = asyncio.ensure_future(other.eval("while true do end", 0))
         while True:
@@ -106,6 +107,7 @@ async def with_a_script_that_does_not_end(redis: EmbeddedRedis) -> AsyncIterator
             await admin.script_kill()
             with pytest.raises(ResponseError):
                 await endless
+            await admin.config_set("lua-time-limit", before["lua-time-limit"])
 
 
 async def by_a_command(queue: SteadyQueue) -> object:
