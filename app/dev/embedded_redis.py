@@ -201,6 +201,8 @@ class EmbeddedRedis:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A file that may not grow (ulimit -f) is then an error that it tells of, and not a signal that ends it.
+            restore_signals=False,
             # The lock goes with the open file, which the server inherits: it ends when the server does.
             pass_fds=(lock.fileno(),),
             preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, looked up before the fork

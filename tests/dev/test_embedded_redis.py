@@ -1,6 +1,7 @@
 """The server that `make run` and the store's tests stand on."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import cast
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from app.dev.embedded_redis import (
     EmbeddedRedis,
@@ -102,6 +104,19 @@ def test_it_has_a_session_of_its_own_so_that_ctrl_c_passes_it_by(tmp_path: Path)
     with EmbeddedRedis(tmp_path) as server:
         assert server.pid is not None
         assert os.getsid(server.pid) == server.pid
+
+
+def test_a_file_that_may_not_grow_does_not_end_it(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path, appendfsync="everysec") as server, _client(server) as client:
+        client.set("key", "1")
+        written = (tmp_path / "appendonly.aof").stat().st_size
+        pid = cast("int", server.pid)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (written, resource.RLIM_INFINITY))
+        # A write waits while the file is being synced.
+        with pytest.raises(ResponseError, match="MISCONF"):
+            _wait_until(lambda: client.set("key", "2") is None)
+        assert server.pid == pid
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def test_a_second_server_is_kept_off_the_folder(tmp_path: Path) -> None:
