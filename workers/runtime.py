@@ -30,10 +30,15 @@ from workers.claims import HORIZON_SECONDS, LEASE_MARGIN_SECONDS, ClaimLoop
 from workers.ending import TellingLoop, end_well_while_starting, open_telling_loop
 from workers.probes import start_probes
 from workers.progress import Moving, RedisWatch, Sign, StandingStill, judge
+from workers.ticking import keep_ticking
 
 # How soon a doorbell is heard. Each look into the queue costs a third of a millisecond.
 _POLL_DELAY_SECONDS = 0.01
 _JOBS_AT_ONCE = 100
+# A tick is heard some milliseconds before its second: as soon as arq enqueues it.
+_EARLY_SECONDS = 0.1
+# It is over within milliseconds, when other workers have not enqueued it yet: they are to find that it was.
+_TICK_KEPT_SECONDS = 2
 # Longer than a look waits for room.
 _LOOK_SECONDS = 30
 _SILENCE_SECONDS = 5.0
@@ -82,6 +87,16 @@ class Runtime:
         self.kind = kind
         self.settings = settings
         self.queue = queue
+        # arq's protocol of a coroutine names a parameter that a bound method has not.
+        tick: Any = self.tick
+        self.ticks = cron(
+            tick,
+            name=f"{kind.name}_tick",
+            second=set(range(60)),
+            microsecond=0,
+            timeout=_LOOK_SECONDS,
+            keep_result=_TICK_KEPT_SECONDS,
+        )
         self.partitions = all_partitions(settings.partitions)
         self._stack = AsyncExitStack()
         self._resources: Resources | None = None
@@ -152,7 +167,7 @@ class Runtime:
             log.warning("no tick", extra={"reason": str(error)})
             return
         metrics.DUE.show({(self.kind.name,): sum(counts)})
-        second = int(self._resources.ledger.clock.now())
+        second = int(self._resources.ledger.clock.now() + _EARLY_SECONDS)
         await asyncio.gather(
             *(
                 self.queue.enqueue_job(
@@ -221,6 +236,8 @@ class Runtime:
         self._stack.callback(watching.cancel)
         looking = asyncio.get_running_loop().create_task(self._until_outdated(resources))
         self._stack.callback(looking.cancel)
+        ticking = asyncio.get_running_loop().create_task(keep_ticking([self.ticks]))
+        self._stack.callback(ticking.cancel)
         return None
 
     async def _ask_queue(self) -> None:
@@ -249,13 +266,11 @@ def worker_settings(kind: Kind, settings: Settings) -> dict[str, Any]:
     runtime = Runtime(kind, settings, queue)
     loop.on_end = runtime.end
     loop.call_soon(runtime.begin)
-    # Any: arq's protocol of a coroutine names a parameter that a bound method has not.
+    # Any: as for the ticks.
     look: Any = runtime.look
-    tick: Any = runtime.tick
-    every_second = set(range(60))
     return {
         "functions": [func(look, name=kind.function, keep_result=0, timeout=_LOOK_SECONDS)],
-        "cron_jobs": [cron(tick, name=f"{kind.name}_tick", second=every_second, microsecond=0, timeout=_LOOK_SECONDS)],
+        "cron_jobs": [runtime.ticks],
         "queue_name": kind.queue_name,
         "redis_pool": queue,
         "on_startup": runtime.start,

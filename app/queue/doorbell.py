@@ -10,13 +10,14 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgpack
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
 from arq.jobs import serialize_job as serialize_arq_job
-from arq.utils import timestamp_ms
+from arq.utils import timestamp_ms, to_unix_ms
 from redis.asyncio.connection import BlockingConnectionPool
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
@@ -33,7 +34,8 @@ DELIVER_DUE = "deliver_due"
 # so there is nothing to be compared.
 #
 # KEYS  1 queue
-# ARGV  1 prefix of a job's key  2 now, ms  3 lifetime of a job, ms  4 most that may wait  then for each job: id, job
+# ARGV  1 prefix of a job's key  2 since when it is due, ms  3 lifetime of a job, ms  4 most that may wait
+#       then for each job: id, job
 _RING = """
 local room = ARGV[4] - redis.call('ZCARD', KEYS[1])
 for at = 5, #ARGV, 2 do
@@ -49,6 +51,9 @@ end
 _SPACING_SECONDS = 0.01
 # Between two round trips: at the most 200 a second, whatever is rung for.
 _BREATH_SECONDS = 0.005
+# A worker hears what is due by its own machine's clock. All jobs are to be heard at once by everybody, so they are
+# written as if they were a day old, and stay in their order.
+_AS_IF_OLD = timedelta(days=1)
 # A doorbell that nobody heard for so long tells nothing that the ticks would not.
 _RING_LIFETIME_SECONDS = 60
 # With so many jobs waiting no worker is listening, or none is free: more rings would only fill the queue.
@@ -87,6 +92,11 @@ def queue_pool(url: str, socket_seconds: float = _SOCKET_TIMEOUT_SECONDS) -> Blo
 def open_queue(url: str) -> ArqRedis:
     """Return a client for ringing: its commands fail soon when Redis does not answer."""
     return ArqRedis(queue_pool(url), job_serializer=serialize_job, job_deserializer=deserialize_job)
+
+
+def heard_by_all() -> datetime:
+    """Return until when a job is to be deferred that every worker hears at once, whatever its machine's clock says."""
+    return datetime.now(UTC) - _AS_IF_OLD
 
 
 async def refusal_of_queue(url: str) -> str:
@@ -155,7 +165,8 @@ class Doorbell:
             job_id = f"{self._function}:{partition}:{os.urandom(16).hex()}"
             written = serialize_arq_job(self._function, (partition,), {}, None, now_ms, serializer=serialize_job)
             jobs += [job_id, written]
-        arguments = [job_key_prefix, now_ms, round(_RING_LIFETIME_SECONDS * 1000), _MOST_WAITING, *jobs]
+        due_ms = to_unix_ms(heard_by_all())
+        arguments = [job_key_prefix, due_ms, round(_RING_LIFETIME_SECONDS * 1000), _MOST_WAITING, *jobs]
         try:
             await self._queue.execute_command("EVAL", _RING, 1, self._queue_name, *arguments)
         except (RedisError, OSError) as error:

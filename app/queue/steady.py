@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from arq.connections import ArqRedis
+from arq.jobs import Job
 from redis.asyncio.client import Pipeline
 from redis.exceptions import (
     BusyLoadingError,
@@ -25,7 +26,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.queue.doorbell import deserialize_job, queue_pool, serialize_job
+from app.queue.doorbell import deserialize_job, heard_by_all, queue_pool, serialize_job
 from app.redis.refusals import cause_of, code_of, refusal_of
 
 Answer = TypeVar("Answer")
@@ -37,6 +38,8 @@ _SOCKET_SECONDS = 3.0
 _LOOK = "ZRANGEBYSCORE"
 _SAY_EVERY_SECONDS = 10.0
 _LAST_COMMAND_SECONDS = 1.0
+# Of a tick that nobody has heard: others follow each second.
+_LIFETIME_SECONDS = 60
 _PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
 # Server errors that redis-py has no class for: no disk for the append-only file, no replica, a failover, a script that
 # does not end.
@@ -99,6 +102,16 @@ class SteadyQueue(ArqRedis):
             if not _passes(error):
                 raise
             return 0
+
+    async def enqueue_job(self, function: str, *args: Any, **options: Any) -> Job | None:
+        """Enqueue a job that is heard at once, whatever the clocks of other machines say; also one of arq's own ticks.
+
+        arq defers a tick by two of its polls at most.
+        """
+        # By itself arq would keep it for a day from then on when it is due, which is over.
+        return await super().enqueue_job(
+            function, *args, **{"_expires": _LIFETIME_SECONDS, **options, "_defer_until": heard_by_all()}
+        )
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "SteadyPipeline":
         pipeline = SteadyPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

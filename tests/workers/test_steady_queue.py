@@ -4,8 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from arq.constants import job_key_prefix
+from arq.utils import timestamp_ms
 from redis.exceptions import ResponseError
 
 from app.dev.embedded_redis import EmbeddedRedis
@@ -138,3 +142,12 @@ async def test_what_waits_for_redis_is_given_up_when_the_worker_ends(
             assert await asyncio.wait_for(queue.zcard(QUEUE), GIVE_UP_SECONDS) is None
     finally:
         go_on(own_redis)
+
+
+@pytest.mark.parametrize("options", [{}, {"_defer_until": datetime.now(UTC)}, {"_expires": 30}])
+async def test_a_job_is_heard_by_a_worker_whose_clock_is_behind(queue: SteadyQueue, options: dict[str, Any]) -> None:
+    """Workers look for what is due by their machine's clock; arq defers its ticks until their moment."""
+    await queue.enqueue_job("tick", _job_id="job", _queue_name=QUEUE, **options)
+    ten_hours_behind = timestamp_ms() - 36_000_000
+    assert await queue.zrangebyscore(QUEUE, "-inf", ten_hours_behind) == [b"job"]
+    assert 0 < await queue.pttl(job_key_prefix + "job") <= 60_000

@@ -66,6 +66,12 @@ def test_it_ticks_every_second(arq_worker: Worker) -> None:
     assert all(each is None for each in (tick.minute, tick.hour, tick.day, tick.month, tick.weekday))
 
 
+def test_a_tick_is_remembered_until_all_workers_have_come_to_it(arq_worker: Worker) -> None:
+    """Else each worker would tick for itself."""
+    (tick,) = arq_worker.cron_jobs
+    assert tick.keep_result_s == 2
+
+
 def test_it_hears_soon_and_keeps_nothing(arq_worker: Worker, kind: str) -> None:
     assert arq_worker.poll_delay_s == pytest.approx(0.01)
     assert arq_worker.keep_result_s == 0
