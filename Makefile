@@ -10,7 +10,7 @@ ENGINE ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test topologies contract image image-check lint fmt bench soak alerts lock clean
+.PHONY: help setup run test topologies contract image image-check lint fmt bench soak alerts faults lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev --no-emit-package ringback pyproject.toml -o requirements-dev.lock
 	echo hatchling | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --constraints requirements-dev.lock - -o requirements-build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra contract --no-emit-package ringback --constraints requirements-dev.lock pyproject.toml -o requirements-contract.lock
+
+faults: $(STAMP) ## Break everything that can be broken, under load, and judge what came of it (SEED=7 repeats a run, HOURS=2)
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS))
 
 clean: ## Remove the environment, caches and the data of `make run`
 	rm -rf $(VENV) $(CONTRACT_VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results .image

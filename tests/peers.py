@@ -109,22 +109,25 @@ class Receiver(_Peer):
         await self.until(lambda: len(found) >= count, f"{count} requests to {path}", seconds)
         return found
 
+    def reply_to(self, path: str, body: bytes) -> Reply:
+        """Choose the answer to a request."""
+        if self.down or (path in self._refuses and self._refuses[path](body)):
+            return Reply(503 if self.down else 500)
+        replies = self._replies[path]
+        return replies.popleft() if replies else self._default.get(path, Reply())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
         path = request.url.path
         body = await request.body()
-        replies = self._replies[path]
-        if self.down or (path in self._refuses and self._refuses[path](body)):
-            reply = Reply(503 if self.down else 500)
-        else:
-            reply = replies.popleft() if replies else self._default.get(path, Reply())
+        reply = self.reply_to(path, body)
         receipt = Receipt(path, dict(request.headers), body, 0 if reply.hangs else reply.status)
         self.receipts.append(receipt)
         self._by_path[path].append(receipt)
         self._happened.set()
-        await _answer(reply, scope, receive, send)
+        await answer(reply, scope, receive, send)
 
 
 class Upstream(_Peer):
@@ -156,10 +159,11 @@ class Upstream(_Peer):
         reply = replies.popleft() if replies else self._default[call_sid]
         self.polls[call_sid] += 1
         self._happened.set()
-        await _answer(reply, scope, receive, send)
+        await answer(reply, scope, receive, send)
 
 
-async def _answer(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+async def answer(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """Give a reply to the request that an application was called with."""
     if not reply.hangs:
         await reply.waits_for.wait()
         await Response(reply.body, reply.status, dict(reply.headers))(scope, receive, send)

@@ -47,7 +47,7 @@ class Process:
         """
         self._arguments = arguments
         self._environment = environment
-        self._log_path = log_path
+        self.log_path = log_path
         self._root = root
         log_path.parent.mkdir(parents=True, exist_ok=True)
         self._started_at = 0
@@ -56,7 +56,7 @@ class Process:
     @property
     def output(self) -> str:
         """What it has written since its last start."""
-        with self._log_path.open("rb") as log:
+        with self.log_path.open("rb") as log:
             log.seek(self._started_at)
             return log.read().decode(errors="replace")
 
@@ -72,7 +72,7 @@ class Process:
         return [sys.executable, *self._arguments]
 
     def start(self) -> None:
-        with self._log_path.open("ab") as log:
+        with self.log_path.open("ab") as log:
             self._started_at = log.tell()
             self._popen = subprocess.Popen(  # noqa: S603 -- the command is ours, and no shell reads it
                 self.command(),
