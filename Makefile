@@ -10,7 +10,7 @@ ENGINE ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test topologies contract image image-check lint fmt bench soak alerts faults lock clean
+.PHONY: help setup run test topologies contract image image-check lint fmt bench soak alerts faults protocol lock clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ lock: ## Renew the lock files (needs uv)
 
 faults: $(STAMP) ## Break everything that can be broken, under load, and judge what came of it (SEED=7 repeats a run, HOURS=2)
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS))
+
+protocol: $(STAMP) ## Check the scripts against a model for long, and that each change made to them on purpose is noticed (SEED=7)
+	$(BIN)/python -m tests.protocol $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove the environment, caches and the data of `make run`
 	rm -rf $(VENV) $(CONTRACT_VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results .image
