@@ -11,10 +11,10 @@ import click
 from tests.judgement import Judgement, percentile
 
 WIDTH = 120
-_NAME_WIDTH = 46
+_NAME_WIDTH = 68
 # Sentences of the judge that are printed; all of them are in `as_json`.
 _CASES_SHOWN = 20
-_COLUMNS = ("lasted", "calls", "p50", "p99", "max", "healed", "within")
+_COLUMNS = ("lasted", "calls", "p50", "max", "healed", "within")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,11 @@ def _verdict(faults: int, cases: int) -> str:
 
 def _line(name: str, values: Sequence[str], verdict: str) -> str:
     short = textwrap.shorten(name, _NAME_WIDTH, placeholder=" ...")
-    return f"{short:<{_NAME_WIDTH}}{''.join(f'{value:>9}' for value in values)}  {verdict}"
+    return f"{short:<{_NAME_WIDTH}}{''.join(f'{value:>7}' for value in values)}  {verdict}"
 
 
 def _marks(row: FaultRow) -> tuple[str, ...]:
-    return tuple(_seconds(percentile(row.lags, percent)) for percent in (50, 99, 100))
+    return tuple(_seconds(percentile(row.lags, percent)) for percent in (50, 100))
 
 
 def _healing(row: FaultRow) -> tuple[str, str]:
@@ -126,4 +126,4 @@ def _healing(row: FaultRow) -> tuple[str, str]:
 def _seconds(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:,.2f}"
+    return f"{value:,.1f}"

@@ -29,7 +29,7 @@ def printed(rows: list[FaultRow], judgement: Judgement, *, lost_a_second: bool =
 
 def test_a_fault_has_a_line_with_its_figures() -> None:
     assert printed([ROW], KEPT)[1].split() == [
-        *ROW.name.split(), "2.50", "40", "1.00", "7.25", "7.25", "3.00", "5.00", "healed",
+        *ROW.name.split(), "2.5", "40", "1.0", "7.2", "3.0", "5.0", "healed",
     ]  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_a_lost_second_excuses_another_time_of_knowledge() -> None:
 
 
 def test_no_line_is_too_long() -> None:
-    long = FaultRow("a name " * 20, 99_999.0, 99_999, [99_999.0], 99_999.0, 1.0, ["a log line " * 5] * 5)
+    long = FaultRow("a name " * 20, 999.0, 99_999, [9_999.0], 999.0, 1.0, ["a log line " * 5] * 5)
     lines = printed([long, replace(long, healed=math.inf, lags=[], seen=[])], Judgement(missing=["word " * 60] * 50))
     assert max(map(len, lines)) <= WIDTH
     assert len(lines) < 70
