@@ -51,11 +51,11 @@ _CHANGES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "settle_deliveries": (
         ("a late settlement is taken", "(fields[2] ~= cursor or fields[3] ~= failures)", "(not fields[2])"),
         ("a late failure is taken", "(fields[2] ~= cursor or fields[3] ~= failures)", "fields[2] ~= cursor"),
-        ("a late settlement of a lane is taken", "(own_lane and fields[6] ~= failures)", "(own_lane and not fields[6])"),
+        ("a late settlement of a lane is taken", "own_lane and fields[6] ~= failures", "own_lane and not fields[6]"),
         ("a late settlement takes a place away", "    return 0\n  end\n  local goes_on", "    redis.call('ZREM', KEYS[1], member)\n    return 0\n  end\n  local goes_on"),
         ("failures outlive their delivery", "redis.call('HSET', sub, 'c', after, 'a', 0)", "redis.call('HSET', sub, 'c', after)"),
         ("the next delivery is forgotten", "> tonumber(after) then", "> tonumber(after) + 1 then"),
-        ("what is done stays in the outbox", "  redis.call('ZREM', KEYS[1], member)\n  return 1\nend\n\nlocal results", "  return 1\nend\n\nlocal results"),
+        ("what is done stays in the outbox", "  redis.call('ZREM', KEYS[1], member)\n  return 1\nend\n\n-- A gate", "  return 1\nend\n\n-- A gate"),
         ("a failure is not counted", "redis.call('HINCRBY', sub, 'a', 1)", "redis.call('HINCRBY', sub, 'a', 0)"),
         ("a wait counts as a failure", "  if verdict ~= 'wait' then\n    redis.call('HINCRBY', sub, 'a'", "  if true then\n    redis.call('HINCRBY', sub, 'a'"),
         ("a passed head gets no place", "redis.call('ZADD', KEYS[1], next_ms, member .. '/' .. passed)", "redis.call('PING')"),
