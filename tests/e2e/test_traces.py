@@ -131,7 +131,7 @@ async def test_each_subscriber_has_its_own_trace(traced: tuple[Stack, Collector]
     stack.tell(sid, LIFE)
     first, second, third = [await stack.receiver.until_at(path, len(LIFE)) for path in paths]
     delivers = await collector.until("deliver", len(LIFE), traces[1])
-    (server,) = collector.named("POST /v1/subscriptions", traces[1])
+    (server,) = await collector.until("POST /v1/subscriptions", 1, traces[1])
     polls = by_id(await every_event_found(collector, traces[0]))
     assert {trace for trace, _ in told_by(first)} == {traces[0]}
     assert {trace for trace, _ in told_by(second)} == {traces[1]}
