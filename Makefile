@@ -30,7 +30,7 @@ run: $(STAMP) ## Run everything here: Redis, simulator, API, workers and a liste
 	@exec $(BIN)/ringback dev
 
 test: $(STAMP) ## Run the whole test suite
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup
 
 topologies: $(STAMP) ## Run the end-to-end, store and worker tests on a cluster and behind Sentinel
 	@for redis in cluster sentinel; do $(BIN)/python -m pytest -q -n 2 --dist loadgroup --timeout 180 --redis=$$redis \

@@ -30,6 +30,8 @@ CALLS = 200
 ENDS = (5, 7, 8, 9, 10, 11, 12, 13)
 # So many receipts lead to one more registration: fewer than a call has events, so that it goes on.
 _RECEIPTS_EACH = 3
+# Long enough for a receiver and an upstream whose machine starts processes meanwhile: what times out is sent again.
+_TIMEOUT_SECONDS = 10
 # Requests under way, and what is open beside.
 _API_GRACE_SECONDS = 15.0
 _NUMBERS = itertools.count(1)
@@ -40,8 +42,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     async with running(
         tmp_path_factory.mktemp("rolling"),
         simulator=SimulatorSettings(seed=13, error_share=0.02, slow_share=0.01, slow_seconds=0.5),
-        upstream_timeout_seconds=3,
-        delivery_timeout_seconds=3,
+        upstream_timeout_seconds=_TIMEOUT_SECONDS,
+        delivery_timeout_seconds=_TIMEOUT_SECONDS,
         delivery_retry_seconds="0.5,0.5,0.5,0.5",
     ) as opened:
         yield opened
@@ -82,7 +84,7 @@ class Fleet:
         return process
 
     async def end_worker(self, process: Process, kind: Kind) -> None:
-        settings = Settings(upstream_timeout_seconds=3, delivery_timeout_seconds=3)
+        settings = Settings(upstream_timeout_seconds=_TIMEOUT_SECONDS, delivery_timeout_seconds=_TIMEOUT_SECONDS)
         assert await process.terminate(grace_seconds(kind, settings)) == 0
         assert "Traceback" not in process.output
 
