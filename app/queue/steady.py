@@ -42,8 +42,10 @@ _LAST_COMMAND_SECONDS = 1.0
 _LIFETIME_SECONDS = 60
 _PASSING = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
 # Server errors that redis-py has no class for: no disk for the append-only file, no replica, a failover, a script that
-# does not end.
-_PASSING_CODES = frozenset({"MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "TRYAGAIN", "BUSY"})
+# does not end; and those that it has one for, where they are why a transaction was given up.
+_PASSING_CODES = frozenset(
+    {"MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "LOADING", "TRYAGAIN", "BUSY", "OOM", "READONLY"}
+)
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 _NOT_GRANTED = ("WRONGPASS", "NOAUTH", "NOPERM")
 _NO_DATABASE = ("DB index", "invalid DB")
 _NO_CLUSTER = "Cluster mode is not enabled"
-# What Redis says begins with a code; of what is said to a pipeline redis-py tells in words of its own.
-_CODE = re.compile(r"""(?:^|of pipeline caused error: \(['"])([A-Z]+)\b""")
+# What Redis says begins with a code, of a transaction that it gives up behind words of its own; of what is said to a
+# pipeline redis-py tells in its words.
+_CODE = re.compile(r"""(?:^|of pipeline caused error: \(['"]|^Transaction discarded because of: )([A-Z]+)\b""")
 
 
 Answer = TypeVar("Answer")

@@ -81,17 +81,30 @@ async def _cutting_redis(cut_at: list[str]) -> AsyncIterator[str]:
     """Serve so much of Redis as starting a job takes, but cut the connection at the commands named, in this order."""
     replies = {"EXISTS": b":0\r\n", "ZSCORE": b"$1\r\n5\r\n"}
 
+    def answer(name: str) -> bytes | None:
+        if cut_at and name == cut_at[0]:
+            cut_at.pop(0)
+            return None
+        return replies.get(name, b"+OK\r\n")
+
+    async with _scripted_redis(answer) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _scripted_redis(answer: Callable[[str], bytes | None]) -> AsyncIterator[str]:
+    """Serve on the wire what `answer` says to a command of that name; None cuts the connection."""
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         commands = hiredis.Reader()
         while data := await reader.read(4096):
             commands.feed(data)
             while command := commands.gets():
-                name = command[0].decode()
-                if cut_at and name == cut_at[0]:
-                    cut_at.pop(0)
+                reply = answer(command[0].decode())
+                if reply is None:
                     writer.transport.abort()
                     return
-                writer.write(replies.get(name, b"+OK\r\n"))
+                writer.write(reply)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -177,6 +190,23 @@ async def test_a_transaction_that_a_full_redis_refuses_is_a_lost_race_that_is_to
     assert isinstance(error, WatchError)
     # A worker that can start no job asks for nothing else, and would be silent.
     assert "waiting for it: OutOfMemoryError" in caplog.text
+
+
+async def test_a_redis_that_becomes_full_within_a_transaction_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    """It takes the commands and refuses the whole: redis-py then tells its code in the middle of a sentence."""
+    full = b"OOM command not allowed when used memory > 'maxmemory'."
+    refused = b"-EXECABORT Transaction discarded because of: " + full + b"\r\n"
+    outcomes = [b"*2\r\n+OK\r\n:1\r\n", refused]
+    replies = {"SET": b"+QUEUED\r\n", "ZADD": b"+QUEUED\r\n"}
+    async with _scripted_redis(lambda name: outcomes.pop() if name == "EXEC" else replies.get(name, b"+OK\r\n")) as url:
+        queue = SteadyQueue(url)
+        async with transaction(queue) as pipe:
+            pipe.set("key", "value")
+            pipe.zadd(QUEUE, {"job": 5})
+            assert await pipe.execute() == [True, 1]
+        await queue.aclose(close_connection_pool=True)
+    assert outcomes == []
+    assert "waiting for it: OOM" in caplog.text
 
 
 @pytest.mark.parametrize("give_up", ["reset", "leave"])
