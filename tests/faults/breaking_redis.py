@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.redis.connections import open_pool
+from tests.faults.effect import NothingBroke
 from tests.faults.stage import Stage
 
 Happens = Callable[[Stage, Random], AbstractAsyncContextManager[None]]
@@ -84,7 +85,7 @@ async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def must_fail(stage: Stage, kind: type[RedisError], words: str = "") -> None:
     """Demand that Redis refuses a write with such an error; past all links, which others may have cut.
 
-    Raises AssertionError where it does not: then nothing was broken.
+    Raises `NothingBroke` where it does not.
     """
     try:
         async with Redis.from_url(
@@ -94,11 +95,5 @@ async def must_fail(stage: Stage, kind: type[RedisError], words: str = "") -> No
     except kind as error:
         if words in str(error):
             return
-        raise AssertionError(f"nothing broke as it should: Redis says {error!r}") from error
-    raise AssertionError("nothing broke: Redis takes what is written")
-
-
-def something(happened: object, what: str) -> None:
-    """Demand that something has happened; raises AssertionError where it has not."""
-    if not happened:
-        raise AssertionError(f"nothing broke: {what}")
+        raise NothingBroke(f"nothing broke as it should: Redis says {error!r}") from error
+    raise NothingBroke("nothing broke: Redis takes what is written")

@@ -14,7 +14,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from app.dev.embedded_redis import EmbeddedRedis
-from tests.faults.breaking_redis import administrator, meanwhile, must_fail, something
+from tests.faults.breaking_redis import administrator, meanwhile, must_fail
+from tests.faults.effect import something
 from tests.faults.fault import Fault
 from tests.faults.stage import Stage
 from tests.peers import eventually

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
+from tests.faults.effect import something
 from tests.faults.fault import Fault, Happens
 from tests.faults.link import Link, Weather
 from tests.faults.member import Kind
@@ -85,7 +86,7 @@ async def _harmed(links: Sequence[Link]) -> AsyncIterator[Sequence[Link]]:
     before = sum(link.harmed for link in links)
     try:
         yield links
-        assert sum(link.harmed for link in links) > before, "nothing broke: nothing was on its way"
+        something(sum(link.harmed for link in links) > before, "nothing was on its way")
     finally:
         for link in links:
             link.mend()

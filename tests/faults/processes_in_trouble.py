@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+from tests.faults.effect import something
 from tests.faults.fault import Fault, Happens
 from tests.faults.member import Kind, Member
 from tests.faults.stage import Stage
@@ -106,7 +107,7 @@ def _standing_still(*kinds: Kind, everyone: bool = False) -> Happens:
             for one in victims:
                 one.stop()
             yield
-            assert all(_is_stopped(one) for one in victims), "nothing broke: they do not stand still"
+            something(all(_is_stopped(one) for one in victims), "they do not stand still")
         finally:
             for one in victims:
                 one.go_on()
@@ -130,7 +131,7 @@ async def _until_running(member: Member) -> None:
 async def _until_restarted(members: Sequence[Member], before: Sequence[int]) -> None:
     deadline = time.monotonic() + _RESTARTED_WITHIN_SECONDS
     while any(one.restarts == count for one, count in zip(members, before, strict=True)):
-        assert time.monotonic() < deadline, f"nothing broke: not all of {[one.name for one in members]} have ended"
+        something(time.monotonic() < deadline, f"not all of {[one.name for one in members]} have ended")
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 

@@ -9,7 +9,8 @@ from random import Random
 from redis.exceptions import ReadOnlyError
 
 from app.dev.embedded_redis import HOST, EmbeddedRedis
-from tests.faults.breaking_redis import must_fail, something, without_writes
+from tests.faults.breaking_redis import must_fail, without_writes
+from tests.faults.effect import something
 from tests.faults.fault import Fault
 from tests.faults.stage import Stage
 from tests.peers import eventually

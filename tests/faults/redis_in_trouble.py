@@ -12,7 +12,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.dev.embedded_redis import HOST
 from app.queue.doorbell import DELIVER_QUEUE, POLL_QUEUE
-from tests.faults.breaking_redis import administrator, meanwhile, must_fail, set_to, something, without_writes
+from tests.faults.breaking_redis import administrator, meanwhile, must_fail, set_to, without_writes
+from tests.faults.effect import something
 from tests.faults.fault import Fault
 from tests.faults.stage import Stage
 from tests.peers import eventually

@@ -100,7 +100,7 @@ def at_random(faults: Sequence[Fault], seed: int, hours: float, tell: Tell) -> O
             placing = group.create_task(place_all_the_time(load, calls, seconds))
             began = time.time()
             async with observer.watching():
-                await break_at_random(stage, faults, chance, seconds, lambda one: tell(_lasted(one)))
+                await break_at_random(stage, faults, chance, seconds, tell)
                 ended = time.time()
                 healed = await until_well(load, placing, ended, observer)
             judgement = await _judged(stage, load)
