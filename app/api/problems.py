@@ -182,7 +182,9 @@ async def answer(request: Request, error: Exception) -> Response:
     status = next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
     request_id = getattr(request.state, "request_id", "")
     if status in _DISCREET:
-        log.error(
+        # A Redis that is away is trouble that passes, and told of with each request that meets it.
+        log.log(
+            logging.ERROR if status == _INTERNAL else logging.WARNING,
             "a request failed",
             exc_info=error if status == _INTERNAL else None,
             extra={"request_id": request_id, "reason": str(error) if isinstance(error, RingbackError) else ""},

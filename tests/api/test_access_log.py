@@ -85,7 +85,7 @@ async def test_a_failure_is_a_warning_with_the_same_id(make_settings: MakeSettin
     (line,) = requests(lines())
     assert (line["status_code"], line["level"], line["request_id"]) == (503, "warning", "mine")
     (failed,) = [one for one in lines() if one["event"] == "a request failed"]
-    assert failed["request_id"] == "mine"
+    assert (failed["request_id"], failed["level"]) == ("mine", "warning")
 
 
 @pytest.fixture
