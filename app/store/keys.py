@@ -23,7 +23,8 @@ any node of a cluster, and no script ever touches two partitions:
                                                 u Unix ms of the last change of status,
                                                 a failures of the delivery at the cursor,
                                                 n Unix ms when that one is due, once it fails slowly,
-                                                h set when a new event came while it was being tried,
+                                                h what came while it was being tried: "new" for an event, 1 for a
+                                                change or a replay,
                                                 r<sequence> failures of one that left the fast lane,
                                                 l how many attempts stand here as l1, l2, …, oldest first; or -1
     rb:{07}:l<subscription>        list         all attempts, oldest first, once they have become many or one long

@@ -108,6 +108,25 @@ async def test_an_event_that_comes_while_the_head_is_being_tried_has_it_tried_ag
     assert await claim(resources, one.partition) == []
 
 
+async def test_an_event_that_comes_while_a_first_retry_is_being_made_does_not_hasten_the_next(
+    resources: Resources,
+) -> None:
+    one = await subscribed(resources, polled=1)
+    now = resources.ledger.clock.now()
+    await settle(resources, one.partition, put_off(await claim_one(resources, one.partition), "retry", retry_at=now))
+    trying = await claim_one(resources, one.partition)
+    await poll(resources, one.partition, LIFE[:2])
+
+    settled = await settle(resources, one.partition, put_off(trying, "retry", retry_at=now + 500))
+
+    assert settled == [Recorded.DONE]
+    assert await claim(resources, one.partition) == []
+    [again] = await claim(resources, one.partition, horizon=600)
+    assert [pending.sequence for pending in again.events] == [1, 2]
+    # What came meanwhile is forgotten with it: a later failure, a slow one, is not hastened by that either.
+    assert await settle(resources, one.partition, put_off(again, "slow", retry_at=now + 500)) == [Recorded.DONE]
+
+
 async def test_a_wait_counts_for_nothing(resources: Resources) -> None:
     one = await subscribed(resources)
     until = resources.ledger.clock.now() + 50

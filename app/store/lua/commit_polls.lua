@@ -42,7 +42,7 @@ local function hasten(subscription)
   local sub = ARGV[1] .. 's' .. string.sub(subscription, 7)
   if redis.call('ZSCORE', KEYS[2], subscription) % 1 ~= 0 then
     if tonumber(redis.call('HGET', sub, 'a') or 0) > 0 then
-      redis.call('HSET', sub, 'h', 1)
+      redis.call('HSETNX', sub, 'h', 'new')
     end
   elseif redis.call('HEXISTS', sub, 'n') == 1 then
     redis.call('ZADD', KEYS[2], now, subscription)

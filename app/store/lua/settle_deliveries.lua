@@ -16,7 +16,8 @@
 --    has a lane of its own; the subscription stays in the outbox while there are more events, leased on to the
 --    worker when it goes on, and due now when it does not.
 -- 4. retry counts a failure; slow does too, and notes when the delivery is due, so that a new event may hasten it;
---    wait counts nothing. Each puts the next attempt off, or leases on.
+--    wait counts nothing. Each puts the next attempt off, or leases on. What was changed, replayed or hastened while it
+--    was being tried is due now.
 -- 5. pass: a later event was delivered where the head was not, so the head gets a lane of its own.
 -- 6. A next attempt that lies beyond the keys' lifetimes prolongs them.
 -- 7. A subscription that was changed meanwhile is not gone on with: what it has to deliver is due now, to be claimed
@@ -92,7 +93,10 @@ local function put_off(sub, member, goes_on, verdict, next_ms, lease)
     redis.call('ZADD', KEYS[1], 'XX', goes_on and leased(lease) or now, member)
     return goes_on and 2 or 3
   end
-  if redis.call('HDEL', sub, 'h') == 1 then
+  local cause = redis.call('HGET', sub, 'h')
+  redis.call('HDEL', sub, 'h')
+  -- An early failure is followed by its own wait, whatever is new: the receiver may have asked for it.
+  if cause and (cause ~= 'new' or verdict == 'slow' or redis.call('HEXISTS', sub, 'n') == 1) then
     return redis.call('ZADD', KEYS[1], 'XX', 'CH', now, member) == 1 and 3 or 1
   end
   redis.call('ZADD', KEYS[1], 'XX', next_ms, member)
