@@ -11,7 +11,8 @@ any node of a cluster, and no script ever touches two partitions:
                                                 name of the key that first sealed it, so that processes with other
                                                 keys do not take it from each other
     rb:{07}:w<watch>               hash         i call, s state, x what the upstream told of it once,
-                                                v version: Unix microseconds of the last record, n polls,
+                                                v version: Unix microseconds of the last record, or of g
+                                                if that was later, n polls,
                                                 f final type, p last poll,
                                                 d when it would be due, while nobody is subscribed,
                                                 g Unix ms since when it is followed anew, if it ever was,

@@ -81,6 +81,7 @@ _CHANGES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "register": (
         ("the same is registered twice", "  if present then\n", "  if false then\n"),
         ("a call that comes back is due at once", "redis.call('HGET', watch, 'd') or 0)", "0)"),
+        ("a poll from before a call was left is recorded", "'g', now, 'v', moment)", "'g', now)"),
         ("a call that is due is due again", "redis.call('ZADD', KEYS[1], 'NX', due, id)", "redis.call('ZADD', KEYS[1], 'CH', due, id)"),
         ("a call that has ended is followed", "final == '' and follow(watch_id", "follow(watch_id"),
         ("who comes late hears nothing", "  if known[2] then\n", "  if false then\n"),

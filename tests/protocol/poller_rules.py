@@ -62,7 +62,7 @@ class PollerRules(WatchedMachine):
             assert not self.is_due(self.due(call)), "a claim is no lease"
         for claim in sorted(claims, key=lambda claim: claim.watch.key.call_sid):
             call = self.truth.call(claim.watch.key.call_sid)
-            self.hold_poll(HeldPoll(call, claim, call.recorded))
+            self.hold_poll(HeldPoll(call, claim, call.version))
         return self.held[-len(claims) :] if claims else []
 
     @precondition(lambda self: self.held)
@@ -73,11 +73,11 @@ class PollerRules(WatchedMachine):
     def ask(self, held: HeldPoll) -> AskedPoll:
         call, now = held.call, self.installation.now()
         # A claim that came too late may know less than is written: what it finds is never recorded.
-        news = tuple(call.news()) if held.polls_before == call.recorded else ()
+        news = tuple(call.news()) if held.version == call.version else ()
         outcome = NotFound() if call.gone else answered(held.claim, call.life[: call.shown])
         step = after_poll(held.claim.watch, outcome, now, _PACE, 0.5)
         names = CallNames.of(held.claim.watch.key)
-        if held.polls_before == call.recorded:
+        if held.version == call.version:
             assert [event.name for event in step.events] == [one.name for one in news], "a poll finds something else"
         for event in step.events:
             # Since when a call was followed is part of its being lost, and it may be followed anew.
@@ -111,7 +111,7 @@ class PollerRules(WatchedMachine):
             call = one.held.call
             wanted = any(other.wants(news) for other in self.truth.of_call(call) for news in one.news)
             followed = self.truth.followed(call)
-            if not call.record(one.held.polls_before, one.news):
+            if not call.record(one.held.version, one.news):
                 expected.append(Recorded.STALE)
                 continue
             fresh.append(one)

@@ -53,7 +53,8 @@ class SubscriberRules(WatchedMachine):
         fresh = not self.truth.followed(call) and not call.ended
         one = Subscription(len(self.truth.subscriptions), registration.id, call, tenant, url, events)
         self.truth.subscriptions.append(one)
-        call.known = True
+        if fresh:
+            call.follow()
         assert registration.deliver_now is bool(call.written), "it does not hear of what has happened"
         self.look(calls=[call] if fresh else ())
         if fresh:

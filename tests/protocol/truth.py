@@ -42,8 +42,9 @@ def happenings(life: Life) -> list[Happening]:
 class Call:
     """A call as it is: `shown` of its life the upstream shows, all of it later; `gone` says that it shows nothing.
 
-    `recorded` counts the polls that were written, `written` are its events, and `left_due` is when it would be due, in
-    Unix ms, while nobody is subscribed.
+    `recorded` counts the polls that were written, and `version` besides how often it was followed anew: a poll counts
+    while the version is the one that it was claimed at. `written` are its events, and `left_due` is when it would be
+    due, in Unix ms, while nobody is subscribed.
     """
 
     sid: str
@@ -52,6 +53,7 @@ class Call:
     gone: bool = False
     known: bool = False
     recorded: int = 0
+    version: int = 0
     written: list[Happening] = field(default_factory=list)
     left_due: float | None = None
 
@@ -65,11 +67,17 @@ class Call:
             return [LOST]
         return happenings(self.life[: self.shown])[len(self.written) :]
 
-    def record(self, polls_before: int, news: Sequence[Happening]) -> bool:
-        """Write down a poll that was claimed when so many had been written; False when it must be refused."""
-        if polls_before != self.recorded:
+    def follow(self) -> None:
+        """Take over that somebody subscribes where nobody was subscribed, whether there ever was anybody or not."""
+        self.version += self.known
+        self.known = True
+
+    def record(self, version: int, news: Sequence[Happening]) -> bool:
+        """Write down a poll that was claimed at a version; False when it must be refused."""
+        if version != self.version:
             return False
         self.recorded += 1
+        self.version += 1
         self.written += news
         return True
 

@@ -13,11 +13,11 @@ Deed = Literal["deliver", "fail", "fail slowly", "let pass", "put off", "give up
 
 @dataclass(frozen=True, slots=True)
 class HeldPoll:
-    """A claimed poll, and how many had been recorded by then."""
+    """A claimed poll, and the version that the call had then."""
 
     call: Call
     claim: ClaimedPoll
-    polls_before: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Iterable
+from functools import partial
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as from_seed
+from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from tests.protocol.deliverer_rules import DelivererRules
@@ -20,17 +22,19 @@ _MOST_ROUNDS = 40
 
 class WholeMachine(PollerRules, DelivererRules):
     @precondition(lambda self: any(map(self.due, self.truth.calls)))
-    @rule(number=which)
-    def a_call_is_left_while_it_is_polled(self, number: int) -> None:
+    @rule(number=which, late=st.booleans())
+    def a_call_is_left_while_it_is_polled(self, number: int, late: bool) -> None:
+        """Its poll comes to its end before somebody follows the call anew, or is late."""
         call = pick([call for call in self.truth.calls if self.due(call)], number)
         self.let_come_due(call)
         asked = [self.ask(held) for held in self.claim_polls(self.of(call))]
         former = self.truth.of_call(call)
         for one in former:
             self.cancel(one)
-        for poll in asked:
-            self.commit([poll])
-        self.subscribe(call, former[0].tenant, former[0].url, former[0].events)
+        polls = [partial(self.commit, [poll]) for poll in asked]
+        comes_back = partial(self.subscribe, call, former[0].tenant, former[0].url, former[0].events)
+        for step in [comes_back, *polls] if late else [*polls, comes_back]:
+            step()
 
     def teardown(self) -> None:
         """Let everything that is under way come to its end, and see that nobody has missed anything."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.domain.cadence import PollAgain
+from app.domain.cadence import NotFound, PollAgain
 from app.domain.subscription import SubscriptionStatus
 from app.resources import Resources
 from app.store.deliveries import Settlement
@@ -83,6 +83,23 @@ async def test_who_comes_back_during_a_poll_does_not_start_a_second_one(resource
 
     due = await resources.ledger.redis.zscore(first.partition.due, WATCH)
     assert due == round(step.step.following.at * 1000)
+
+
+async def test_a_poll_from_before_somebody_came_back_does_not_end_the_call(resources: Resources) -> None:
+    """What it goes by, such as how long the call has been followed, ended with the one who left."""
+    first = await register(resources)
+    [claimed] = await claim_polls(resources, first.partition)
+    lease_ends = await resources.ledger.redis.zscore(first.partition.due, WATCH)
+    await _end(resources, first)
+    again = await register(resources)
+
+    late = await resources.watches.commit(first.partition, [step_after(claimed, NotFound())])
+
+    assert late == [Recorded.STALE]
+    assert (await read(resources, again.id)).final_event is None
+    assert await resources.ledger.redis.zscore(first.partition.due, WATCH) == lease_ends
+    [anew] = await claim_polls(resources, first.partition)
+    assert await resources.watches.commit(first.partition, [step_after(anew, NotFound())]) == [Recorded.DONE_WITH_MORE]
 
 
 async def test_the_change_of_status_is_dated(resources: Resources) -> None:

@@ -11,8 +11,9 @@
 -- 2. A new one for which the tenant has no room is refused, and nothing of it is written. One of a call that has
 --    ended takes no room. What the tenant has of the call is counted only for a tenant that is bound.
 -- 3. A call not yet known is written down; one that is not being polled and has not ended becomes due, now or
---    when its pace allows, and is followed from now on for as long as any. Its polls belong to the trace of the first
---    registration that is traced.
+--    when its pace allows, and is followed from now on for as long as any; so a poll that was claimed before, which
+--    goes by how long it was followed then, must not end it: the version moves. Its polls belong to the trace of the
+--    first registration that is traced.
 -- 4. The subscription is written with its cursor before the first event; if there are events, it has something
 --    to deliver now. It is counted as active until it or its call ends (keys.py says how).
 --
@@ -23,6 +24,8 @@
 -- with '' for a final type that is not known yet, and then the time in ms
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- A version, as commit_polls.lua makes them.
+local moment = string.format('%d%06d', clock[1], clock[2])
 local lifetime = tonumber(ARGV[2])
 local PIECES = {'b', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7'}
 -- What many share lives on for longer than it must, so that not each of them prolongs it.
@@ -81,7 +84,7 @@ local function follow(id, watch, call)
     return 0
   end
   if not new then
-    redis.call('HSET', watch, 'g', now)
+    redis.call('HSET', watch, 'g', now, 'v', moment)
     redis.call('HDEL', watch, 'd')
   end
   return due == now and 1 or 0
