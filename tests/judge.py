@@ -11,36 +11,50 @@ else as out of order.
 """
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from tests.judgement import Acceptance, Judgement
+from tests.receiving import Silence, objection_to, too_many_while_silent
 
 TERMINAL = frozenset({"completed", "failed", "no-answer", "busy", "cancelled"})
 # So often has an event been refused before a later one may pass it.
 REFUSALS_BEFORE_PASSING = 4
+# What tells a receiver of the end knows it from Redis: after that only a poll that stood still may ask, one a worker.
+_POLLS_UNDER_WAY = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request as it arrived, `at` which moment in Unix seconds if anybody looked."""
+    """A request as it arrived, `at` which moment in Unix seconds and with which `headers` if anybody looked."""
 
     path: str
     webhook_id: str
     body: bytes
     at: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """Who subscribed to which call; `types` are the event types that are wanted, None for all."""
+    """Who subscribed to which call; `types` are the event types that are wanted, None for all.
+
+    With a `secret`, each of its requests must be signed with it. `silences` are when nothing was wanted, from the
+    answer to a pause or a cancellation on. One that has `cancelled` need not get what comes after. `beside` says that
+    there is another subscription to the call, one that wants all.
+    """
 
     path: str
     call_sid: str
     types: frozenset[str] | None = None
+    secret: str = ""
+    silences: tuple[Silence, ...] = ()
+    cancelled: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +89,27 @@ def judge(
     judgement.transitions = sum(len(history) for history in histories.values())
     taken, returned = _by_path(accepted), _by_path(refused)
     ids: _Ids = defaultdict(set)
+    ended: dict[str, float] = {}
     for subscriber in subscribers:
         hearing = _Hearing(judgement, subscriber, histories[subscriber.call_sid], ids)
-        for delivery in returned.pop(subscriber.path, []):
+        its_refused, its_accepted = returned.pop(subscriber.path, []), taken.pop(subscriber.path, [])
+        _look_at_requests(judgement, subscriber, its_refused + its_accepted)
+        for delivery in its_refused:
             hearing.refused(delivery)
-        for delivery in taken.pop(subscriber.path, []):
+        for delivery in its_accepted:
             hearing.accepted(delivery)
         hearing.close()
+        if hearing.ended_at is not None:
+            ended[subscriber.call_sid] = min(ended.get(subscriber.call_sid, math.inf), hearing.ended_at)
     judgement.unexpected += [f"{path}: nobody subscribed with this URL" for path in taken.keys() | returned.keys()]
     judgement.ids_disagree += [f"{what}: {sorted(found)}" for what, found in ids.items() if len(found) > 1]
     for entry in entries.values():
         if late := _polls_after_end(entry):
             judgement.late_polls += late
             judgement.polls_after_end.append(f"{entry['call_sid']}: {late}")
+        useless = sum(poll["at"] > ended.get(entry["call_sid"], math.inf) for poll in entry["polls"])
+        if useless > _POLLS_UNDER_WAY:
+            judgement.polls_after_told.append(f"{entry['call_sid']}: {useless}")
     return judgement
 
 
@@ -99,12 +121,18 @@ class _Hearing:
         self._path, self._call_sid = subscriber.path, subscriber.call_sid
         self._wanted = {one.place: one for one in history if subscriber.types is None or one.type in subscriber.types}
         self._ids = ids
+        self._cancelled, self._beside = subscriber.cancelled, subscriber.beside
         self._told: dict[int, Delivery] = {}
         self._refused: defaultdict[int, list[Delivery]] = defaultdict(list)
         # By place, in the order of first acceptance.
         self._first: dict[int, Delivery] = {}
         self._times: Counter[int] = Counter()
         self._finals: set[str] = set()
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the final event was accepted first, in Unix seconds; None if it was not, or nobody looked."""
+        return next((one.at for place, one in self._first.items() if self._wanted[place].final), None)
 
     def refused(self, delivery: Delivery) -> None:
         if step := self._identify(delivery, _read(delivery)):
@@ -129,7 +157,11 @@ class _Hearing:
 
     def close(self) -> None:
         judgement = self._judgement
+        if self._cancelled:
+            judgement.cancelled += 1
+            return
         judgement.expected += len(self._wanted)
+        judgement.expected_beside += len(self._wanted) * self._beside
         judgement.delivered_once += sum(count == 1 for count in self._times.values())
         judgement.delivered_more += sum(count > 1 for count in self._times.values())
         judgement.missing += [self._name(step) for place, step in self._wanted.items() if place not in self._first]
@@ -172,6 +204,15 @@ class _Hearing:
             return False
         before = [one for one in self._refused[step.place] if one.at is not None and one.at < passed_by.at]
         return len(before) >= REFUSALS_BEFORE_PASSING
+
+
+def _look_at_requests(judgement: Judgement, subscriber: Subscriber, arrived: Sequence[Delivery]) -> None:
+    for one in arrived if subscriber.secret else ():
+        if objection := objection_to(one.headers, one.body, one.at, subscriber.secret):
+            judgement.not_genuine.append(f"{one.path} {one.webhook_id}: {objection}")
+    moments = [one.at for one in arrived if one.at is not None]
+    if count := too_many_while_silent(moments, subscriber.silences):
+        judgement.unwanted.append(f"{subscriber.path}: {count}")
 
 
 def _by_path(deliveries: Iterable[Delivery]) -> dict[str, list[Delivery]]:

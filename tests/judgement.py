@@ -27,6 +27,8 @@ class Judgement:
 
     transitions: int = 0
     expected: int = 0
+    expected_beside: int = 0
+    cancelled: int = 0
     delivered_once: int = 0
     delivered_more: int = 0
     late_polls: int = 0
@@ -43,6 +45,9 @@ class Judgement:
     wrong_finals: list[str] = field(default_factory=list)
     after_final: list[str] = field(default_factory=list)
     polls_after_end: list[str] = field(default_factory=list)
+    polls_after_told: list[str] = field(default_factory=list)
+    not_genuine: list[str] = field(default_factory=list)
+    unwanted: list[str] = field(default_factory=list)
 
     def faults(self, *, crashed: bool = False, lost_a_second: bool = False) -> list[str]:
         """Return everything that breaks a promise.
@@ -58,6 +63,9 @@ class Judgement:
             "ids disagree": self.ids_disagree,
             "wrong finals": self.wrong_finals,
             "after the final event": self.after_final,
+            "polls after receivers knew of the end": self.polls_after_told,
+            "not genuine": self.not_genuine,
+            "unwanted": self.unwanted,
         }
         if not crashed:
             kinds |= {"repeated": self.repeated, "polls after the end": self.polls_after_end}
@@ -75,6 +83,7 @@ class Judgement:
         return {
             "transitions": self.transitions,
             "events expected": self.expected,
+            "events expected by further subscribers of a call": self.expected_beside,
             "delivered once": self.delivered_once,
             "delivered more than once": self.delivered_more,
             "duplicates (same id, same bytes)": len(self.repeated),
@@ -87,7 +96,11 @@ class Judgement:
             "after the final event": len(self.after_final),
             "ids that disagree": len(self.ids_disagree),
             **{f"subscriptions with {count} final events": self.finals[count] for count in sorted({1, *self.finals})},
+            "subscriptions cancelled in mid-call": self.cancelled,
+            "requests not signed by the secret, or at another time": len(self.not_genuine),
+            "subscriptions with deliveries after a pause or cancellation": len(self.unwanted),
             "polls after the end": self.late_polls,
+            "calls polled on after receivers knew of the end": len(self.polls_after_told),
             **{f"seconds to acceptance, p{percent}": percentile(lags, percent) for percent in (50, 99)},
             "seconds to acceptance, longest": percentile(lags, 100),
         }

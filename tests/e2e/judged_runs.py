@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 from tests.judge import Delivery, Subscriber
@@ -45,6 +46,11 @@ def make_delivery(place: int, *, path: str = "/1", **changes: object) -> Deliver
 
 def good_run(path: str = "/1") -> list[Delivery]:
     return [make_delivery(place, path=path) for place in range(1, 6)]
+
+
+def accept(run: list[Delivery]) -> list[Delivery]:
+    """Give each its moment, 2 s after the one before, and the first 10 s after it happened."""
+    return [replace(one, at=1710496810.0001 + 2 * place) for place, one in enumerate(run)]
 
 
 def mixed(chance: random.Random) -> list[Delivery]:

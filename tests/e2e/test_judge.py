@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.e2e.judged_runs import FIRST, SECOND, SID, good_run, make_delivery, make_entry
+from tests.e2e.judged_runs import FIRST, SECOND, SID, accept, good_run, make_delivery, make_entry
 from tests.judge import Delivery, Subscriber, judge
 from tests.judgement import Judgement, percentile
 
@@ -175,11 +175,6 @@ def test_what_a_script_tells_after_the_end_is_no_transition() -> None:
     judgement = judge([entry], [FIRST], good_run())
     assert judgement.faults() == []
     assert judgement.transitions == 5
-
-
-def accept(run: list[Delivery]) -> list[Delivery]:
-    """Give each its moment, 2 s after the one before, and the first 10 s after it happened."""
-    return [replace(one, at=1710496810.0001 + 2 * place) for place, one in enumerate(run)]
 
 
 def refuse(delivery: Delivery, times: int, *, until: float) -> list[Delivery]:

@@ -39,4 +39,4 @@ def row_of(trial: Trial, judgement: Judgement) -> FaultRow:
 
 
 def _delivery(receipt: Receipt) -> Delivery:
-    return Delivery(receipt.path, receipt.headers["webhook-id"], receipt.body, receipt.at)
+    return Delivery(receipt.path, receipt.headers["webhook-id"], receipt.body, receipt.at, receipt.headers)

@@ -124,6 +124,7 @@ async def _installation(seed: int, lapse: float) -> AsyncIterator[tuple[Stage, L
 
 async def _judged(stage: Stage, load: Load) -> Judgement:
     """Wait until all calls are over and told, and judge."""
+    await load.until_settled()
     end = load.last_moment()
     # What is missing after that, the judge says.
     with suppress(AssertionError):

@@ -46,6 +46,7 @@ class Stage:
     to_receivers: Sequence[Link]
     simulator_url: str
     api_key: str
+    signing_secret: str
 
     def all_of(self, *kinds: Kind) -> list[Member]:
         return [one for one in self.members if one.kind in kinds]
@@ -100,7 +101,8 @@ async def open_stage(folder: Path, simulator: SimulatorSettings, **more: object)
         await stack.enter_async_context(supervised(members))
         async with open_client(members[0].url, ADMIN_KEY) as admin:
             tenant = await new_tenant(admin)
-        yield Stage(folder, redis, members, upstream, receivers, to_receivers, simulator_url, tenant["api_key"])
+        shown_once = tenant["api_key"], tenant["signing_secret"]
+        yield Stage(folder, redis, members, upstream, receivers, to_receivers, simulator_url, *shown_once)
 
 
 def _port(url: str) -> int:
