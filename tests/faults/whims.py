@@ -13,8 +13,8 @@ from dataclasses import replace
 from tests.faults.office import Office
 from tests.judge import Subscriber
 
-# Calls last a few seconds.
-_CALLED_OFF_AFTER_SECONDS = 1.5
+# Calls last a few seconds, and most of their events are to come yet.
+_CALLED_OFF_AFTER_SECONDS = 0.2
 _PAUSE_SECONDS = 2.0
 # Longer than anything stands still.
 _CARRIED_OUT_LATE_SECONDS = 30.0
