@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ import httpx
 
 from app.dev.simulator import SimulatorSettings
 from tests.faults.at_random import break_at_random, place_all_the_time
+from tests.faults.effect import NothingBroke
 from tests.faults.evidence import judgement_of, row_of
 from tests.faults.fault import Fault
 from tests.faults.load import Load
@@ -40,13 +41,15 @@ class Outcome:
     """What a run came to.
 
     `unasked` are the processes that ended though nobody had asked them to, or ended badly; `refusals` counts what
-    registrations were answered that were not taken at once.
+    registrations were answered that were not taken at once. `in_vain` are faults that showed in nothing, since what
+    the one before had broken was not well again: receivers get nothing while no deliver worker has found Redis.
     """
 
     rows: Sequence[FaultRow]
     judgement: Judgement
     unasked: Sequence[str]
     refusals: dict[str, int]
+    in_vain: Sequence[str] = ()
 
     def objections(self) -> list[str]:
         """Return all that is not as promised."""
@@ -78,12 +81,16 @@ def in_quick_succession(faults: Sequence[Fault], seed: int, calls: int, seconds:
     async def run() -> Outcome:
         async with _installation(seed, _LAPSE) as (stage, load, _), asyncio.TaskGroup() as group:
             placing = group.create_task(place_all_the_time(load, calls, seconds * len(faults)))
+            in_vain = []
             for fault in faults:
-                async with fault.happens(stage, chance):
-                    await asyncio.sleep(seconds)
+                try:
+                    async with fault.happens(stage, chance):
+                        await asyncio.sleep(seconds)
+                except* NothingBroke:
+                    in_vain.append(fault.name)
             await placing
             judgement = await _judged(stage, load)
-            return _outcome(stage, load, [], judgement)
+            return replace(_outcome(stage, load, [], judgement), in_vain=in_vain)
 
     return _in_a_loop(run)
 

@@ -8,6 +8,8 @@ from tests.faults.suite import FAULTS
 SEED = 1
 CALLS = 60
 SECONDS = 2.0
+# On a machine that is busy it takes the service longer than that to get on after some of them.
+MOST_IN_VAIN = 3
 NAMES = (
     "both poll workers are killed at once",
     "answers are lost on the ways from both deliver workers to Redis",
@@ -27,5 +29,6 @@ def test_every_promise_is_kept_while_things_break() -> None:
     faults = [by_name[name] for name in NAMES]
     outcome = in_quick_succession(faults, SEED, CALLS, SECONDS)
     assert outcome.objections() == []
+    assert len(outcome.in_vain) <= MOST_IN_VAIN, outcome.in_vain
     assert len(outcome.judgement.finals) == 1
     assert outcome.judgement.transitions > CALLS

@@ -9,7 +9,7 @@ from app.store.deliveries import ClaimedOutbox, LoggedAttempt
 from app.store.keys import Partition
 from app.store.watches import Recorded
 from tests.protocol.installation import FAR_SECONDS
-from tests.protocol.subscriber_rules import SubscriberRules
+from tests.protocol.subscriber_rules import SubscriberRules, filters
 from tests.protocol.truth import Subscription
 from tests.protocol.turns import Deed, Record, Turn
 from tests.protocol.watched_machine import leased, pick, which
@@ -121,6 +121,17 @@ class DelivererRules(SubscriberRules):
                 turns += [turn for turn in self.claim_deliveries(partition) if turn.claim.member == member]
         for turn, deed in zip(turns, deeds, strict=False):
             self.settle([self.act(turn, deed)])
+
+    @precondition(lambda self: self.places())
+    @rule(number=which, events=filters)
+    def a_tenant_changes_what_is_being_delivered(self, number: int, events: tuple[str, ...]) -> None:
+        """Between a claim and its record: what follows is another matter then, and claimed anew."""
+        partition, member = pick(self.places(), number)
+        self.let_place_come_due(partition, member)
+        for turn in [turn for turn in self.claim_deliveries(partition) if turn.claim.member == member]:
+            if turn.one.events != events:
+                self.change_events(turn.one, events)
+            self.settle([self.act(turn, "deliver")])
 
     @precondition(lambda self: self.records)
     @rule(numbers=_batches, keep=st.booleans())
