@@ -123,15 +123,19 @@ class DelivererRules(SubscriberRules):
             self.settle([self.act(turn, deed)])
 
     @precondition(lambda self: self.places())
-    @rule(number=which, events=filters)
-    def a_tenant_changes_what_is_being_delivered(self, number: int, events: tuple[str, ...]) -> None:
+    @rule(number=which, events=filters, deed=_deeds, cancels=st.booleans())
+    def a_tenant_changes_what_is_being_delivered(
+        self, number: int, events: tuple[str, ...], deed: Deed, cancels: bool
+    ) -> None:
         """Between a claim and its record: what follows is another matter then, and claimed anew."""
         partition, member = pick(self.places(), number)
         self.let_place_come_due(partition, member)
         for turn in [turn for turn in self.claim_deliveries(partition) if turn.claim.member == member]:
-            if turn.one.events != events:
+            if cancels:
+                self.cancel(turn.one)
+            elif turn.one.events != events:
                 self.change_events(turn.one, events)
-            self.settle([self.act(turn, "deliver")])
+            self.settle([self.act(turn, deed)])
 
     @precondition(lambda self: self.records)
     @rule(numbers=_batches, keep=st.booleans())
