@@ -107,12 +107,12 @@ def at_random(faults: Sequence[Fault], seed: int, hours: float, tell: Tell) -> O
             placing = group.create_task(place_all_the_time(load, calls, seconds))
             began = time.time()
             async with observer.watching():
-                await break_at_random(stage, faults, chance, seconds, tell)
+                happened = await break_at_random(stage, faults, chance, seconds, tell)
                 ended = time.time()
                 healed = await until_well(load, placing, ended, observer)
             judgement = await _judged(stage, load)
             lags = judgement.lags(began, ended)
-            row = FaultRow(_AT_RANDOM, ended - began, calls, lags, healed, worst, observer.seen())
+            row = FaultRow(f"{len(happened)} {_AT_RANDOM}", ended - began, calls, lags, healed, worst, observer.seen())
             return _outcome(stage, load, [row], judgement)
 
     return _in_a_loop(run)

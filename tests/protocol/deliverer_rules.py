@@ -123,19 +123,26 @@ class DelivererRules(SubscriberRules):
             self.settle([self.act(turn, deed)])
 
     @precondition(lambda self: self.places())
-    @rule(number=which, events=filters, deed=_deeds, cancels=st.booleans())
+    @rule(number=which, what=st.sampled_from(["events", "cancel", "again"]), events=filters, deed=_deeds)
     def a_tenant_changes_what_is_being_delivered(
-        self, number: int, events: tuple[str, ...], deed: Deed, cancels: bool
+        self, number: int, what: str, events: tuple[str, ...], deed: Deed
     ) -> None:
-        """Between a claim and its record: what follows is another matter then, and claimed anew."""
-        partition, member = pick(self.places(), number)
+        """Between a claim and its record: what follows is another matter then, and claimed anew. Lanes come first."""
+        partition, member = pick(sorted(self.places(), key=lambda place: "/" in place[1]), number)
         self.let_place_come_due(partition, member)
         for turn in [turn for turn in self.claim_deliveries(partition) if turn.claim.member == member]:
-            if cancels:
+            if deed == "let pass":
+                # Its neighbour is being tried then.
+                self.settle([self.act(turn, deed)])
+            if turn.over:
+                continue
+            if what == "cancel":
                 self.cancel(turn.one)
+            elif what == "again":
+                self.replay(turn.one, 0, "as it is")
             elif turn.one.events != events:
                 self.change_events(turn.one, events)
-            self.settle([self.act(turn, deed)])
+            self.settle([self.act(turn, "deliver" if deed == "let pass" else deed)])
 
     @precondition(lambda self: self.records)
     @rule(numbers=_batches, keep=st.booleans())

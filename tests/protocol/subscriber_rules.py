@@ -162,7 +162,9 @@ class SubscriberRules(WatchedMachine):
     @precondition(lambda self: self.replayable())
     @rule(number=which, first=which, expected=st.sampled_from(["as it is", "another", "any"]))
     def a_tenant_wants_it_all_again(self, number: int, first: int, expected: str) -> None:
-        one = pick(self.replayable(), number)
+        self.replay(pick(self.replayable(), number), first, expected)
+
+    def replay(self, one: Subscription, first: int, expected: str) -> None:
         sequence = 1 + first % len(one.call.written)
         cursor = {"as it is": one.cursor, "another": one.cursor + 1, "any": None}[expected]
         lanes, under_way = self.lanes(one), leased(self.place(one))
