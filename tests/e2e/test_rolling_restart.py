@@ -6,6 +6,7 @@ shows: processes that are ready, and no longer one that ends. No request is ever
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from app.dev.simulator import SimulatorSettings
 from app.settings import Settings
 from tests.e2e.stack import Stack, is_final, new_path, open_client, running
 from tests.judge import Subscriber
+from tests.peers import eventually
 from tests.processes import START_SECONDS, Process, ringback, start_worker, until_ready
 from workers import deliver, poll
 from workers.runtime import Kind, grace_seconds
@@ -62,6 +64,7 @@ class Fleet:
     exits: AsyncExitStack
     apis: dict[Process, httpx.AsyncClient] = field(default_factory=dict)
     turn: int = 0
+    under_way: Counter[Process] = field(default_factory=Counter)
 
     def new(self, *command: str, settings: Mapping[str, str]) -> Process:
         process = ringback(*command, settings=settings, log_path=self.stack.folder / f"{next(_NUMBERS)}.log")
@@ -90,18 +93,25 @@ class Fleet:
 
     async def end_api(self, process: Process) -> None:
         self.apis.pop(process, None)
+        # As a load balancer does that is told before the process is: what was sent there is answered first.
+        await eventually(lambda: self._answered(process), "what was sent to an API that is to end is answered")
         assert await process.terminate(_API_GRACE_SECONDS) == 0
         assert "Traceback" not in process.output
 
     async def subscribe(self, call_sid: str) -> Subscriber:
         """Register for a call with the next API process in turn."""
         self.turn += 1
-        client = list(self.apis.values())[self.turn % len(self.apis)]
+        process, client = list(self.apis.items())[self.turn % len(self.apis)]
         path = new_path()
         wanted = {"call_sid": call_sid, "callback_url": self.stack.receiver_url + path}
+        self.under_way[process] += 1
         answer = await client.post("/v1/subscriptions", json=wanted)
+        self.under_way[process] -= 1
         assert answer.status_code == 201, answer.text
         return Subscriber(path, call_sid)
+
+    async def _answered(self, process: Process) -> bool:
+        return not self.under_way[process]
 
 
 async def roll(
