@@ -146,9 +146,9 @@ async def start_worker(process: Process) -> None:
 async def start_api(settings: Mapping[str, str], folder: Path) -> tuple[Process, str]:
     """Start `uvicorn app.main:app`, and return it with its base URL once it is ready."""
     port = free_port()
-    process = Process(
-        ["-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)], settings, folder / "api.log"
-    )
+    arguments = ["-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    # A test's client keeps its connection for longer than uvicorn would by itself.
+    process = Process([*arguments, "--timeout-keep-alive", "75"], settings, folder / "api.log")
     process.start()
     url = f"http://127.0.0.1:{port}"
     await until_ready(process, f"{url}/readyz")

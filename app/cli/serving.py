@@ -13,6 +13,9 @@ from app.cli.common import LOOPBACK, PORT, check_port, failure
 
 # How long requests under way, live streams among them, may hold up the end of the API.
 _API_STOP_SECONDS = 10
+# Longer than balancers keep a connection that nobody uses, a minute as a rule: whoever closes first breaks the request
+# that the other one is just sending.
+_KEEP_ALIVE_SECONDS = 75
 
 WorkerKind = Literal["poll", "deliver"]
 
@@ -41,6 +44,7 @@ def api(host: str, port: int, workers: int) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_API_STOP_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
 
 
