@@ -112,6 +112,18 @@ def event_data(
     }
 
 
+def document(
+    call: CallNames,
+    event: Event,
+    sequence: int,
+    of_subscription: Mapping[str, object] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> bytes:
+    """Return an event as it is written down, ASCII in one line; see `event_data`."""
+    data = event_data(call, event, sequence, of_subscription, more)
+    return _COMPACT.encode({"type": event.type, "timestamp": event.occurred_at, "data": data}).encode()
+
+
 def payload(
     call: CallNames,
     event: Event,
@@ -121,6 +133,4 @@ def payload(
     metadata: Mapping[str, str],
 ) -> bytes:
     """Return the body of a delivery: the same bytes at every attempt, ASCII, keys in the documented order."""
-    data = event_data(call, event, sequence, {"subscription_id": subscription_id}, {"metadata": dict(metadata)})
-    document = {"type": event.type, "timestamp": event.occurred_at, "data": data}
-    return _COMPACT.encode(document).encode()
+    return document(call, event, sequence, {"subscription_id": subscription_id}, {"metadata": dict(metadata)})

@@ -11,6 +11,7 @@ from app.queue.doorbell import (
     refusal_of_queue,
     serialize_job,
 )
+from app.queue.news import NewsBell, NewsFeed, NewsUnavailable
 from app.queue.steady import SteadyQueue
 from app.queue.vital_signs import QueueSigns, QueueUnavailable, QueueVitalSigns
 
@@ -20,6 +21,9 @@ __all__ = [
     "POLL_DUE",
     "POLL_QUEUE",
     "Doorbell",
+    "NewsBell",
+    "NewsFeed",
+    "NewsUnavailable",
     "QueueSigns",
     "QueueUnavailable",
     "QueueVitalSigns",

@@ -5,11 +5,9 @@ names a partition and nothing else, and is written in msgpack, never pickled. A 
 until the next tick (about a second) and loses nothing, so nobody waits for a ring or fails because of one.
 """
 
-import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +20,7 @@ from redis.asyncio.connection import BlockingConnectionPool
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
+from app.queue.ringer import Ringer
 from app.redis.connections import open_pool
 from app.redis.refusals import RetryUnlessRefused, refusal_of
 
@@ -47,10 +46,6 @@ for at = 5, #ARGV, 2 do
 end
 """
 
-# Rings for one partition are at least so far apart; the last one of a burst is always rung.
-_SPACING_SECONDS = 0.01
-# Between two round trips: at the most 200 a second, whatever is rung for.
-_BREATH_SECONDS = 0.005
 # A worker hears what is due by its own machine's clock. All jobs are to be heard at once by everybody, so they are
 # written as if they were a day old, and stay in their order.
 _AS_IF_OLD = timedelta(days=1)
@@ -60,8 +55,6 @@ _RING_LIFETIME_SECONDS = 60
 _MOST_WAITING = 2000
 _POOL_SIZE = 16
 _SOCKET_TIMEOUT_SECONDS = 5.0
-# What a process that ends waits for at each of its doorbells where Redis hangs.
-_LAST_RING_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -111,52 +104,14 @@ async def refusal_of_queue(url: str) -> str:
     return ""
 
 
-class Doorbell:
+class Doorbell(Ringer):
     """Makes a worker look at a partition within tens of milliseconds."""
 
     def __init__(self, queue: ArqRedis, queue_name: str, function: str) -> None:
+        super().__init__()
         self._queue = queue
         self._queue_name = queue_name
         self._function = function
-        # The partitions to ring for, and from when on each may be rung for; in the loop's seconds.
-        self._waiting: dict[int, float] = {}
-        self._last_rung: dict[int, float] = {}
-        self._ringer: asyncio.Task[None] | None = None
-
-    def ring(self, partition: int) -> None:
-        """Ring for a partition. Returns at once; several rings in short succession become one or two."""
-        if partition in self._waiting:
-            return
-        self._waiting[partition] = self._last_rung.get(partition, -_SPACING_SECONDS) + _SPACING_SECONDS
-        if self._ringer is None:
-            self._ringer = asyncio.create_task(self._ring_all())
-
-    async def aclose(self) -> None:
-        """Wait for the rings under way, for seconds at the most: the ticks would do as well."""
-        if self._ringer:
-            _, unheard = await asyncio.wait({self._ringer}, timeout=_LAST_RING_SECONDS)
-            for ringer in unheard:
-                ringer.cancel()
-                with suppress(asyncio.CancelledError):
-                    await ringer
-
-    async def _ring_all(self) -> None:
-        """Ring until nobody waits to be rung for; those whose time has come together."""
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                await asyncio.sleep(min(self._waiting.values()) - loop.time())
-                now = loop.time()
-                ripe = [partition for partition, ripens in self._waiting.items() if ripens <= now]
-                for partition in ripe:
-                    # From here on a further ring is one of its own: what it tells of may come after this one is heard.
-                    del self._waiting[partition]
-                    self._last_rung[partition] = now
-                if ripe:
-                    await self._ring_for(ripe)
-                    await asyncio.sleep(_BREATH_SECONDS)
-        finally:
-            self._ringer = None
 
     async def _ring_for(self, partitions: Sequence[int]) -> None:
         now_ms = timestamp_ms()

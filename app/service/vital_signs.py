@@ -100,7 +100,7 @@ class VitalSignsService:
 class _Patient(Generic[Signs]):
     """A Redis that is asked how it is, by the name that metrics have for it."""
 
-    def __init__(self, name: str, ping: Callable[[], Awaitable[None]], read: Callable[[], Awaitable[Signs]]) -> None:
+    def __init__(self, name: str, ping: Callable[[], Awaitable[object]], read: Callable[[], Awaitable[Signs]]) -> None:
         self._name = name
         self._ping = ping
         self._read = read

@@ -174,10 +174,17 @@ class Ledger:
         slot = self.redis.keyslot(name)
         return str(self.redis.nodes_manager.get_node_from_slot(slot).name)
 
-    async def ping(self) -> None:
-        """Ask whether the whole ledger answers, and set the clock by it; raises `StoreUnavailable`."""
-        for node, (seconds, micros) in (await self._ask_all("TIME")).items():
-            self.clock.set(seconds * 1000 + micros // 1000, node)
+    async def ping(self) -> int:
+        """Ask whether the whole ledger answers, and set the clock by it; raises `StoreUnavailable`.
+
+        Returns the Unix milliseconds that every master's clock has reached.
+        """
+        told: dict[str, int] = {
+            node: seconds * 1000 + us // 1000 for node, (seconds, us) in (await self._ask_all("TIME")).items()
+        }
+        for node, milliseconds in told.items():
+            self.clock.set(milliseconds, node)
+        return min(told.values())
 
     async def masters(self) -> list[Master]:
         """Return the nodes that take writes: all of a cluster's, or the only one."""

@@ -7,6 +7,8 @@ any node of a cluster, and no script ever touches two partitions:
                                                 fraction where something was promised for that moment (watches.py)
     rb:{07}:outbox                 sorted set   subscription, or subscription/sequence of a delivery that left
                                                 the fast lane -> Unix ms of the next attempt (or end of a lease)
+    rb:{07}:journal                stream       the last records of events, for streams: w watch, s the
+                                                first event's sequence, i the events' ids
     rb:{07}:line:<line>            hash         what calls of one account, project and connector share: k<key>, by the
                                                 name of the key that first sealed it, so that processes with other
                                                 keys do not take it from each other
@@ -72,7 +74,8 @@ followed plus the retention time; when it ends, the call's own are set to the re
 that is to be retried later than that prolongs them (settle.lua). Tenants, keys and the installation have
 no lifetime: they are configuration, removed by hand. A tenant's rate lives for the second that it counts. A breaker
 lives for a quarter of an hour after a failure, and for a day once it has opened. A connector is
-known for 90 days after its last use. A budget lives for a minute longer than what is reserved of it.
+known for 90 days after its last use. A journal stays, and holds the last
+thousand records. A budget lives for a minute longer than what is reserved of it.
 """
 
 import base64
@@ -120,13 +123,14 @@ def upstream_budget(digest: str) -> str:
 class Partition:
     """The keys of one partition."""
 
-    __slots__ = ("due", "number", "outbox", "prefix")
+    __slots__ = ("due", "journal", "number", "outbox", "prefix")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.prefix = f"rb:{{{number:02d}}}:"
         self.due = f"{self.prefix}due"
         self.outbox = f"{self.prefix}outbox"
+        self.journal = f"{self.prefix}journal"
 
     def line(self, watch_id: str) -> str:
         return f"{self.prefix}line:{watch_id[:LINE_LENGTH]}"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.domain.cadence import PollAgain, Step
 from app.domain.call import Answer
-from app.domain.event import CallNames, Event
+from app.domain.event import CallNames, Event, event_id
 from app.domain.mirror import last_answer
 from app.domain.upstream_budget import Promise
 from app.domain.watch import Watch
@@ -66,6 +66,9 @@ class Recorded(IntEnum):
 # Due times are whole milliseconds; what is promised is told by a fraction, so that it costs no key.
 _FRACTIONS = {Promise.NOTHING: 0.0, Promise.TURN: 0.25, Promise.MOMENT: 0.5}
 _PROMISES = {fraction: promise for promise, fraction in _FRACTIONS.items()}
+# How many records of events a partition's journal holds at least: at a hundred events a second over sixteen partitions
+# those of the last minutes, and about 100 kB.
+JOURNAL_LENGTH = 1000
 # How many commands of a pipeline read one call.
 READ_COMMANDS = 3
 # How many read its names alone.
@@ -153,10 +156,12 @@ class WatchStore:
 
     async def commit(self, partition: Partition, steps: Sequence[PolledStep]) -> list[Recorded]:
         """Record polls, each wholly or not at all; see commit_polls.lua."""
-        arguments: list[object] = [partition.prefix, self._retention_ms]
+        arguments: list[object] = [partition.prefix, self._retention_ms, JOURNAL_LENGTH]
         for polled in steps:
             arguments += self._commit_arguments(polled)
-        *results, now_ms = await self._ledger.run("commit_polls", [partition.due, partition.outbox], arguments)
+        *results, now_ms = await self._ledger.run(
+            "commit_polls", [partition.due, partition.outbox, partition.journal], arguments
+        )
         self._ledger.tell_time(now_ms, partition.due)
         return [Recorded(result) for result in results]
 
@@ -171,7 +176,12 @@ class WatchStore:
                 next_ms, final_type = round(at * 1000), ""
             case _:
                 next_ms, final_type = 0, step.events[-1].type
-        events = [part for event in step.events for part in (codec.pack_event(event, polled.trace), event.type)]
+        call = CallNames.of(claimed.watch.key)
+        events = [
+            part
+            for event in step.events
+            for part in (codec.pack_event(event, polled.trace), event.type, event_id(call, event))
+        ]
         return [
             claimed.watch_id,
             claimed.version,

@@ -1,9 +1,9 @@
 -- Records polls, each wholly or not at all.
 --
--- KEYS  1 due  2 outbox
--- ARGV  1 prefix of the partition's keys  2 retention, ms  then for each poll
+-- KEYS  1 due  2 outbox  3 journal
+-- ARGV  1 prefix of the partition's keys  2 retention, ms  3 length of the journal  then for each poll
 --       watch id, version that was claimed, when polled in ms, next due in ms, new state or '' when unchanged,
---       what was told once or '' when unchanged, final type or '', number of events n, and n times {event, type}
+--       what was told once or '' when unchanged, final type or '', number of events n, and n times {event, type, id}
 --
 -- 1. A version other than the one that was claimed: somebody else was faster, nothing is written.
 -- 2. Without a change only the time of the poll, the next due time, the count and the version are written: of two polls
@@ -14,7 +14,9 @@
 --    of its elder.
 -- 4. With a final type the watch is over: it leaves `due`, and its keys live for the retention time. Its
 --    subscriptions are not counted as active any more.
--- 5. It works at the limit of Redis' memory too (gate): what could not be recorded would be asked again.
+-- 5. The journal is told of events last and without a claim to succeed: a Redis user who may not write it yet is no
+--    reason to lose a record.
+-- 6. It works at the limit of Redis' memory too (gate): what could not be recorded would be asked again.
 --
 -- Returns for each poll 0 (stale), 1 (recorded) or 2 (recorded, with something to deliver), then the time in ms
 local clock = redis.call('TIME')
@@ -78,7 +80,7 @@ end
 
 -- A gate: a full Redis lets a script write whose first write takes no memory, and this one changes nothing.
 redis.call('ZREM', KEYS[1], '')
-local results, at = {}, 3
+local results, at = {}, 4
 while at <= #ARGV do
   local id, version, polled, due, state, told, final, count = unpack(ARGV, at, at + 7)
   at = at + 8
@@ -87,7 +89,7 @@ while at <= #ARGV do
   if before[1] ~= version then
     results[#results + 1] = 0
   else
-    local result, types = 1, {}
+    local result, types, ids = 1, {}, {}
     local changed = {'p', polled, 'v', moment, 'n', tonumber(before[3] or 0) + 1}
     local function set(field, value)
       changed[#changed + 1] = field
@@ -104,8 +106,9 @@ while at <= #ARGV do
     end
     local written = tonumber(before[2] or 0)
     for i = 1, tonumber(count) do
-      set(written + i, ARGV[at + 2 * i - 2])
-      types[i] = ARGV[at + 2 * i - 1]
+      set(written + i, ARGV[at + 3 * i - 3])
+      types[i] = ARGV[at + 3 * i - 2]
+      ids[i] = ARGV[at + 3 * i - 1]
     end
     if #types > 0 then
       set('e', written + #types)
@@ -127,9 +130,12 @@ while at <= #ARGV do
     elseif still_due then
       redis.call('ZADD', KEYS[1], due, id)
     end
+    if #types > 0 then
+      redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'w', id, 's', written + 1, 'i', table.concat(ids, ' '))
+    end
     results[#results + 1] = result
   end
-  at = at + count * 2
+  at = at + count * 3
 end
 results[#results + 1] = now
 return results
