@@ -22,6 +22,7 @@ from app.service.mirror import MirrorService
 from app.service.read_through import Ask, ReadThrough, within_budget
 from app.service.reencryption import ReencryptionService
 from app.service.registrations import RegistrationService
+from app.service.sent_requests import SentRequestService
 from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
@@ -194,6 +195,7 @@ def _service(
             breakers=stores.breakers,
             deliver_bell=deliver_bell,
         ),
+        sent_requests=SentRequestService(stores.subscriptions, ledger.clock),
         tenants=TenantService(
             tenants=stores.tenants,
             api_keys=stores.api_keys,

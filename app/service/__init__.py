@@ -12,6 +12,7 @@ from app.service.export import ExportService
 from app.service.mirror import MirrorService
 from app.service.reencryption import ReencryptionService
 from app.service.registrations import RegistrationService
+from app.service.sent_requests import SentRequestService
 from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
@@ -27,6 +28,7 @@ class Service:
     exports: ExportService
     mirror: MirrorService
     deliveries: DeliveryService
+    sent_requests: SentRequestService
     tenants: TenantService
     signing_secrets: SigningSecretService
     reencryption: ReencryptionService
