@@ -17,11 +17,14 @@ from app.service import Service
 from app.service.callbacks import CallbackService
 from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
+from app.service.destinations import DestinationService
 from app.service.export import ExportService
 from app.service.mirror import MirrorService
+from app.service.overview import OverviewService
 from app.service.read_through import Ask, ReadThrough, within_budget
 from app.service.reencryption import ReencryptionService
 from app.service.registrations import RegistrationService
+from app.service.sent_requests import SentRequestService
 from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
@@ -44,6 +47,7 @@ from app.store.signing_secrets import SigningSecretStore
 from app.store.subscriptions import SubscriptionStore
 from app.store.tenant_records import TenantRecords
 from app.store.tenants import TenantStore
+from app.store.troubled import TroubledStore
 from app.store.upstream_budgets import UpstreamBudgets
 from app.store.vault import Vault
 from app.store.vital_signs import VitalSigns
@@ -121,6 +125,7 @@ async def open_resources(settings: Settings, traced_as: str = "") -> AsyncIterat
         callbacks = await stack.enter_async_context(open_callbacks(settings))
         read_through = await stack.enter_async_context(_read_through(settings, ledger))
         stores = _Stores(settings, ledger)
+        signs, queue_signs = VitalSigns(ledger, settings.partitions), QueueVitalSigns(queue)
         yield Resources(
             settings=settings,
             ledger=ledger,
@@ -138,14 +143,15 @@ async def open_resources(settings: Settings, traced_as: str = "") -> AsyncIterat
             poll_doorbell=poll_doorbell,
             deliver_doorbell=deliver_doorbell,
             service=_service(
-                settings, stores, callbacks, read_through, poll_bell=poll_doorbell, deliver_bell=deliver_doorbell
+                settings,
+                stores,
+                callbacks,
+                read_through,
+                OverviewService(ledger=ledger, signs=signs, queue=queue_signs, tenants=stores.tenants),
+                poll_bell=poll_doorbell,
+                deliver_bell=deliver_doorbell,
             ),
-            vital_signs=VitalSignsService(
-                ledger,
-                VitalSigns(ledger, settings.partitions),
-                QueueVitalSigns(queue),
-                settings.vital_signs_seconds,
-            ),
+            vital_signs=VitalSignsService(ledger, signs, queue_signs, settings.vital_signs_seconds),
             tracing=tracing,
         )
 
@@ -167,6 +173,7 @@ def _service(
     stores: _Stores,
     callbacks: CallbackClient,
     read_through: ReadThrough | None,
+    overview: OverviewService,
     *,
     poll_bell: Doorbell,
     deliver_bell: Doorbell,
@@ -194,6 +201,8 @@ def _service(
             breakers=stores.breakers,
             deliver_bell=deliver_bell,
         ),
+        sent_requests=SentRequestService(stores.subscriptions, ledger.clock),
+        destinations=DestinationService(TroubledStore(ledger), stores.tenants),
         tenants=TenantService(
             tenants=stores.tenants,
             api_keys=stores.api_keys,
@@ -203,6 +212,7 @@ def _service(
         signing_secrets=SigningSecretService(stores.signing_secrets, ledger.clock),
         reencryption=ReencryptionService(SealedStore(ledger, stores.vault)),
         callbacks=CallbackService(callbacks=callbacks, callback_rules=rules, clock=ledger.clock),
+        overview=overview,
     )
 
 

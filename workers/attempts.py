@@ -31,10 +31,14 @@ _ATTEMPTS = {outcome: metrics.ATTEMPTS.labels(outcome) for outcome in get_args(A
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that was made, the `number`th of its event; it ended at `ended_at`, in Unix seconds."""
+    """An attempt that was made, the `number`th of its event.
+
+    `sent_at` is the moment that was signed, to the millisecond, and `ended_at` when it ended, both in Unix seconds.
+    """
 
     pending: PendingEvent
     number: int
+    sent_at: float
     ended_at: float
     exchange: Exchange
     result: AttemptResult
@@ -49,7 +53,7 @@ class Attempt:
                 status_code, error, excerpt = 0, str(self.exchange.error), b""
         return LoggedAttempt(
             sequence=self.pending.sequence,
-            at=self.ended_at - self.exchange.duration_seconds,
+            at=self.sent_at,
             status_code=status_code,
             error=error,
             duration_ms=round(self.exchange.duration_seconds * 1000),
@@ -77,7 +81,9 @@ class Attempts:
             metadata=destination.metadata_at(pending.sequence),
         )
         webhook_id = event_id(claim.call, pending.event)
-        signed = signed_headers(keys, webhook_id, int(self._clock.now()), body)
+        # Cut to what is kept of it: rounded, an attempt could be logged in the second behind the one that was signed.
+        sent_at = int(self._clock.now() * 1000) / 1000
+        signed = signed_headers(keys, webhook_id, int(sent_at), body)
         headers = {**destination.headers, "content-type": "application/json", **signed}
         span = self._spans.of(claim, pending, number) if self._spans else None
         if span:
@@ -87,7 +93,7 @@ class Attempts:
         if destination.headers and isinstance(exchange, Answer):
             kept = without_echoes(exchange.body, destination.headers.values(), truncated=exchange.truncated)
             exchange = replace(exchange, body=kept)
-        return Attempt(pending, number, self._clock.now(), exchange, self._result(exchange), span)
+        return Attempt(pending, number, sent_at, self._clock.now(), exchange, self._result(exchange), span)
 
     def _result(self, exchange: Exchange) -> AttemptResult:
         if isinstance(exchange, Answer):

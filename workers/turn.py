@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.breaker import Refused
+from app.domain.delivery import DESTINATION_DOWN
 from app.domain.retry import Delivered, Gone, RetryAt, Suspect, Verdict, judge
 from app.store.deliveries import AttemptOutcome, ClaimedOutbox, LoggedAttempt, PendingEvent, SettledAs, Settlement
 from app.store.keys import Partition
@@ -17,8 +18,6 @@ from app.store.watches import Recorded
 from workers.attempts import Attempt, Attempts, tell, tell_given_up
 from workers.destinations import Destinations, Target
 
-# What is logged in place of an attempt that was not made, since it would have been in vain.
-DESTINATION_DOWN = "destination_down"
 # Spreads out what failed together; nothing that must not be guessed.
 _random = random.Random()  # noqa: S311
 

@@ -86,8 +86,9 @@ async def retry_failed_deliveries(
 
 @router.get("/{delivery_id}", responses=documented(404))
 async def get_delivery(delivery_id: _Id, service: ServiceDep, tenant: TenantDep) -> schemas.DeliveryWithAttempts:
-    """Return a delivery with its attempts."""
-    return schemas.DeliveryWithAttempts.of(await service.deliveries.get(tenant, delivery_id))
+    """Return a delivery with its attempts, and what the last of them sent."""
+    found = await service.deliveries.get(tenant, delivery_id)
+    return schemas.DeliveryWithAttempts.with_request(found, await service.sent_requests.last_of(tenant, found))
 
 
 @router.post("/{delivery_id}/retry", status_code=202, responses=documented(404, 409))

@@ -22,13 +22,14 @@ TAGS = [
     {"name": "subscriptions", "description": "Which calls' events are sent where. Begin here."},
     {"name": "callbacks", "description": "Try a receiver before the first call."},
     {"name": "signing secrets", "description": "What deliveries are verified with, and how to change it."},
-    {"name": "deliveries", "description": "What was sent, what came of it, and sending it again."},
+    {"name": "deliveries", "description": "What was sent, what came of it, where it fails, and sending it again."},
     {
         "name": "calls",
         "description": "What is known of the calls that you subscribed to, also when they are long over.",
     },
+    {"name": "tenant", "description": "Whose key this is."},
     {"name": "mirror", "description": "The upstream's own endpoint, for code that polls today."},
-    {"name": "admin", "description": "Tenants and their keys. With the admin key only."},
+    {"name": "admin", "description": "Tenants, their keys, and how everything is doing. With the admin key only."},
     {"name": "operation", "description": "For whoever runs Ringback. Without a key."},
 ]
 

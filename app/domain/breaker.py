@@ -9,6 +9,7 @@ agree; the numbers are here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from app.domain.retry import AttemptResult, Responded
@@ -44,6 +45,24 @@ class Refused:
 Admission = Admitted | Refused
 
 
+class BreakerState(StrEnum):
+    """How a destination in trouble stands; one that is well has no breaker at all."""
+
+    FAILING = "failing"
+    """It is tried still: the breaker is closed, with failures behind it."""
+    OPEN = "open"
+    """Nothing is attempted."""
+    PROBING = "probing"
+    """The breaker is half-open: one delivery is tried, or the next one will be, and decides."""
+
+
+def state_at(now: float, open_until: float | None) -> BreakerState:
+    """Return how a breaker stands at a moment; None says that it has not opened."""
+    if open_until is None:
+        return BreakerState.FAILING
+    return BreakerState.OPEN if now < open_until else BreakerState.PROBING
+
+
 def destination_of(url: str) -> str:
     """Return the destination of a callback URL in its canonical spelling, such as `https://crm.example.com:443`."""
     parts = urlsplit(url)
@@ -54,6 +73,12 @@ def destination_of(url: str) -> str:
 def breaker_name(tenant_id: str, destination: str) -> str:
     """Return what a tenant's breaker at a destination is known by."""
     return f"{tenant_id} {destination}"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return the tenant and the destination that a breaker is known by."""
+    tenant_id, _, destination = name.partition(" ")
+    return tenant_id, destination
 
 
 def counts_against(result: AttemptResult) -> bool:

@@ -15,6 +15,9 @@ from app.domain.subscription import EventFilter
 
 Outcome = Literal["delivered", "retry", "failed", "gone"]
 
+# What is logged in place of an attempt that was not made, since it would have been in vain.
+DESTINATION_DOWN = "destination_down"
+
 
 class DeliveryStatus(StrEnum):
     """What has become of a delivery."""

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from app.service.callbacks import CallbackService
 from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
+from app.service.destinations import DestinationService
 from app.service.export import ExportService
 from app.service.mirror import MirrorService
+from app.service.overview import OverviewService
 from app.service.reencryption import ReencryptionService
 from app.service.registrations import RegistrationService
+from app.service.sent_requests import SentRequestService
 from app.service.signing_secrets import SigningSecretService
 from app.service.subscriptions import SubscriptionService
 from app.service.tenants import TenantService
@@ -27,7 +30,10 @@ class Service:
     exports: ExportService
     mirror: MirrorService
     deliveries: DeliveryService
+    sent_requests: SentRequestService
+    destinations: DestinationService
     tenants: TenantService
     signing_secrets: SigningSecretService
     reencryption: ReencryptionService
     callbacks: CallbackService
+    overview: OverviewService

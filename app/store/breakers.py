@@ -1,14 +1,17 @@
 """The destinations' circuit breakers in the ledger, so that all workers agree; the rules are `app.domain.breaker`'s.
 
 A destination without a failure has no key. One that fails has a hash, and is named in the sorted set of those in
-trouble by when it last failed: a worker reads there once in a while what the others have learned.
+trouble by when it last failed: a worker reads there once in a while what the others have learned. A second one, of
+the tenant's own, is there to be listed (`app/store/troubled.py`).
+
+What is called a destination here is one of a tenant's, by its `app.domain.breaker.breaker_name`.
 """
 
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 
-from app.domain.breaker import FAILURES_TO_OPEN, PROBE_MARGIN_SECONDS, Admission, Admitted, Refused
+from app.domain.breaker import FAILURES_TO_OPEN, PROBE_MARGIN_SECONDS, Admission, Admitted, Refused, split_name
 from app.store import keys
 from app.store.connection import Ledger, translated_errors
 
@@ -52,14 +55,14 @@ class BreakerStore:
             digest, destination, error, int(probe), FAILURES_TO_OPEN, _CLOSED_SECONDS * 1000, _OPEN_SECONDS * 1000,
             *self._cooldowns_ms,
         ]  # fmt: skip
-        opened, _, now_ms = await self._ledger.run("report_failure", [keys.breaker(digest), keys.TROUBLED], arguments)
+        opened, _, now_ms = await self._ledger.run("report_failure", _names(digest, destination), arguments)
         self._ledger.tell_time(now_ms, keys.TROUBLED)
         return bool(opened)
 
     async def succeeded(self, destination: str) -> bool:
         """Forget what was held against a destination; returns whether its breaker was open."""
         digest = digest_of(destination)
-        return bool(await self._ledger.run("report_success", [keys.breaker(digest), keys.TROUBLED], [digest]))
+        return bool(await self._ledger.run("report_success", _names(digest, destination), [digest]))
 
     async def hasten(self, destination: str) -> bool:
         """Let the next attempt through as a probe: somebody asked for it by hand."""
@@ -73,6 +76,11 @@ class BreakerStore:
                 keys.TROUBLED, round(moment * 1000), "+inf", start=0, num=_MOST_TROUBLED
             )
         return [one.decode() for one in found]
+
+
+def _names(digest: str, destination: str) -> list[str]:
+    """Return the keys in which a failure is written down, and a success strikes it out."""
+    return [keys.breaker(digest), keys.TROUBLED, keys.troubled_of(split_name(destination)[0])]
 
 
 @lru_cache(_REMEMBERED_DIGESTS)

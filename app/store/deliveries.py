@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.domain.delivery import DESTINATION_DOWN
 from app.domain.event import CallNames, Event
 from app.domain.subscription import SubscriptionStatus
 from app.store import codec
@@ -66,7 +67,10 @@ class ClaimedOutbox:
 
 @dataclass(frozen=True, slots=True)
 class LoggedAttempt:
-    """One POST as it is kept: `at` in Unix seconds, `status_code` 0 and an `error` where no answer came."""
+    """One POST as it is kept: `status_code` 0 and an `error` where no answer came.
+
+    `at` is the moment that was signed, in Unix seconds: cut to whole ones it is the `webhook-timestamp`.
+    """
 
     sequence: int
     at: float
@@ -75,6 +79,11 @@ class LoggedAttempt:
     duration_ms: int
     excerpt: bytes
     outcome: AttemptOutcome
+
+    @property
+    def made(self) -> bool:
+        """Whether there was an attempt: what is given up without a last one is logged too."""
+        return self.error != DESTINATION_DOWN
 
     def pack(self) -> bytes:
         return codec.pack(

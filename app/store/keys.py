@@ -56,6 +56,7 @@ any node of a cluster, and no script ever touches two partitions:
                                                 t Unix ms since when, f failures in a row, o how often opened,
                                                 u Unix ms until when it is open, p until when a probe may take
     rb:{dest}:troubled             sorted set   digests of those -> Unix ms of the last failure
+    rb:{dest}:troubled:<tenant>    sorted set   the same of one tenant's
     rb:{up:<digest>}:budget        hash         what is reserved of a credential set's polls per second: s slots, o Unix
                                                 microseconds of the first, e early polls reserved lately, q patient
                                                 ones whose turn has not come, t Unix microseconds of e and q
@@ -114,6 +115,10 @@ def connector(digest: str) -> str:
 
 def breaker(digest: str) -> str:
     return f"rb:{{dest}}:breaker:{digest}"
+
+
+def troubled_of(tenant_id: str) -> str:
+    return f"{TROUBLED}:{tenant_id}"
 
 
 def upstream_budget(digest: str) -> str:

@@ -9,9 +9,10 @@ from app.store import signing_secrets
 from app.store.vault import Vault
 
 _QUOTAS = {"active_subscriptions": "qs", "subscriptions_per_call": "qc", "requests_per_second": "qr"}
+NAME = "n"
 # What a tenant is read from, in the order in which `open` takes it; see keys.py. authenticate.lua takes the last one
 # for the requests per second.
-FIELDS = ("n", "a", "p", "c", signing_secrets.FIELD, "t", *_QUOTAS.values())
+FIELDS = (NAME, "a", "p", "c", signing_secrets.FIELD, "t", *_QUOTAS.values())
 # A tenant's record takes about a kilobyte opened.
 _MOST_OPENED = 10_000
 
@@ -74,7 +75,7 @@ class TenantRecords:
     def changed(self, tenant_id: str, change: TenantChange) -> dict[str, bytes | str | int]:
         """Return the fields that a change sets; an empty one is to be removed."""
         changed: dict[str, bytes | str | int | None] = {
-            "n": change.name,
+            NAME: change.name,
             "a": change.account_id,
             "p": change.project_id,
             "c": None if change.connector_id is None else self._vault.seal(change.connector_id, _connector(tenant_id)),
@@ -101,7 +102,7 @@ class TenantRecords:
     def _open(self, tenant_id: str, row: Mapping[str, bytes | None]) -> Tenant:
         return Tenant(
             tenant_id,
-            _text(row["n"]),
+            _text(row[NAME]),
             _text(row["a"]),
             _text(row["p"]),
             self._vault.open(row["c"] or b"", _connector(tenant_id)),

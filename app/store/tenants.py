@@ -10,7 +10,7 @@ from app.store import keys
 from app.store.api_keys import is_tenant_id, make_api_key
 from app.store.connection import Ledger, StoreTakesNoWrites, translated_errors
 from app.store.signing_secrets import new_secret
-from app.store.tenant_records import FIELDS, Tenant, TenantChange, TenantRecords
+from app.store.tenant_records import FIELDS, NAME, Tenant, TenantChange, TenantRecords
 
 # What whoever works with tenants needs is found here, wherever it is written.
 __all__ = ["NewTenant", "Tenant", "TenantChange", "TenantPage", "TenantStore"]
@@ -82,6 +82,22 @@ class TenantStore:
         found = [one.decode() for one in listed[:limit]]
         tenants = await self._read(found) if found else []
         return TenantPage(tuple(one for one in tenants if one), found[-1] if len(listed) > limit else "")
+
+    async def count(self) -> int:
+        """Return how many tenants there are, those that are being made just now among them."""
+        async with translated_errors():
+            return int(await self._ledger.redis.zcard(keys.TENANTS))
+
+    async def names_of(self, tenant_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of tenants by id, without those that are not there (any more)."""
+        if not tenant_ids:
+            return {}
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for one in tenant_ids:
+                pipe.hget(keys.tenant(one), NAME)
+            names = await pipe.execute()
+        return {one: name.decode() for one, name in zip(tenant_ids, names, strict=True) if name is not None}
 
     async def change(self, tenant_id: str, change: TenantChange) -> bool:
         """Change a tenant from this moment on; False when there is none. See change_tenant.lua."""

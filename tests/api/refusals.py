@@ -4,13 +4,13 @@ from typing import Any
 
 import httpx
 
-from tests.api.client import ADMIN, TENANTS, Headers
+from tests.api.client import ADMIN, Headers
 
 PROBLEM = "application/problem+json"
 
 
 def keys_for(path: str, tenant: Headers) -> Headers:
-    return ADMIN if path.startswith(TENANTS) else tenant
+    return ADMIN if path.startswith("/v1/admin/") else tenant
 
 
 def refused(answer: httpx.Response, *statuses: int) -> dict[str, Any]:

@@ -50,6 +50,7 @@ async def test_a_delivery_tells_what_it_is_and_what_has_become_of_it(
         "last_status_code": None,
         "last_error": None,
         "attempts": [],
+        "request": None,
     }
 
 

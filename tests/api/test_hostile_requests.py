@@ -33,11 +33,22 @@ PLAIN = (
     ("GET", "/v1/deliveries/dlv_0c1m842cp95qqrkphhnzx30005"),
     ("POST", "/v1/deliveries/dlv_0c1m842cp95qqrkphhnzx30005/retry"),
     ("GET", "/v1/signing-secrets"),
+    ("GET", "/v1/tenant"),
+    ("GET", "/v1/admin/overview"),
     ("GET", f"{TENANTS}/ten_1m842cp907q3yc2f95cq"),
     ("DELETE", f"{TENANTS}/ten_1m842cp907q3yc2f95cq"),
     ("DELETE", f"{TENANTS}/ten_1m842cp907q3yc2f95cq/api-keys/key_1m842cp907q3yc2f95cq"),
 )
-LISTS = (SUBSCRIPTIONS, "/v1/calls", "/v1/calls/OUT-1/events", "/v1/deliveries", "/v1/export/calls", TENANTS)
+LISTS = (
+    SUBSCRIPTIONS,
+    "/v1/calls",
+    "/v1/calls/OUT-1/events",
+    "/v1/deliveries",
+    "/v1/destinations",
+    "/v1/export/calls",
+    TENANTS,
+    "/v1/admin/destinations",
+)
 
 every_body = pytest.mark.parametrize("address", list(BODIES), ids=" ".join)
 

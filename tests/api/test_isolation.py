@@ -8,9 +8,19 @@ from typing import Any
 import httpx
 import pytest
 
+from app.domain.breaker import breaker_name, destination_of
 from app.domain.dialect import STATUS_PATH
 from app.resources import Resources
-from tests.api.client import ADMIN, SUBSCRIPTIONS, TENANTS, Headers, new_tenant, subscribe, subscription_body
+from tests.api.client import (
+    ADMIN,
+    CALLBACK_URL,
+    SUBSCRIPTIONS,
+    TENANTS,
+    Headers,
+    new_tenant,
+    subscribe,
+    subscription_body,
+)
 from tests.api.delivering import delivery_id, subscribed_to_ended_call
 from tests.builders import ACCOUNT, CALL_SID, CONNECTOR, PROJECT
 
@@ -32,13 +42,15 @@ BY_ID: dict[Operation, dict[str, Any] | None] = {
     ("GET", "/v1/deliveries/{delivery_id}"): None,
     ("POST", "/v1/deliveries/{delivery_id}/retry"): None,
 }
-# Lists, with those of their filters that name a thing.
+# Lists, with those of their filters that name a thing, and what else is read without naming anything.
 LISTS: dict[Operation, tuple[str, ...]] = {
     ("GET", "/v1/subscriptions"): ("call_sid",),
     ("GET", "/v1/calls"): (),
     ("GET", "/v1/deliveries"): ("call_sid", "subscription_id"),
     ("GET", "/v1/export/calls"): (),
     ("GET", "/v1/signing-secrets"): (),
+    ("GET", "/v1/destinations"): (),
+    ("GET", "/v1/tenant"): (),
 }
 # What a tenant does on its own.
 DEEDS: dict[Operation, dict[str, Any]] = {
@@ -57,6 +69,8 @@ ADMINS: dict[Operation, dict[str, Any] | None] = {
     ("POST", "/v1/admin/tenants/{tenant_id}/api-keys"): {},
     ("GET", "/v1/admin/tenants/{tenant_id}/api-keys"): None,
     ("DELETE", "/v1/admin/tenants/{tenant_id}/api-keys/{key_id}"): None,
+    ("GET", "/v1/admin/overview"): None,
+    ("GET", "/v1/admin/destinations"): None,
 }
 TENANTS_OWN = {**BY_ID, **dict.fromkeys(LISTS), **DEEDS}
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
@@ -129,12 +143,15 @@ async def scene(api: httpx.AsyncClient, resources: Resources) -> Scene:
     await subscribe(api, stranger, call_sid=OTHER_SID)
     tenant_id = (await api.get(TENANTS, headers=ADMIN)).json()["items"][0]["id"]
     key_id = (await api.get(f"{TENANTS}/{tenant_id}/api-keys", headers=ADMIN)).json()["items"][0]["id"]
+    destination = destination_of(CALLBACK_URL)
+    await resources.breakers.failed(breaker_name(tenant_id, destination), "503", probe=False)
     owned = {
         "subscription_id": subscription,
         "delivery_id": delivery_id(subscription, 5),
         "call_sid": CALL_SID,
         "tenant_id": tenant_id,
         "key_id": key_id,
+        "destination": destination,
     }
     return Scene(api, resources, owner, stranger, owned)
 

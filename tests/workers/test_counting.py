@@ -121,7 +121,7 @@ async def test_events_age_from_the_transition_and_deliveries_from_when_it_was_ob
     (pending,) = claim.events
     event = replace(pending.event, occurred_at=format_unix(made + occurred), observed_at=made + observed)
     answer = Answer(204, {}, b"", truncated=False, duration_seconds=0.5)
-    attempt = Attempt(replace(pending, event=event), 1, made + 60.5, answer, Responded(204))
+    attempt = Attempt(replace(pending, event=event), 1, made + 60.0, made + 60.5, answer, Responded(204))
     before = own_readings()
     tell(claim, attempt, attempt.logged("delivered"))
     after = own_readings()

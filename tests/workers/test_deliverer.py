@@ -11,9 +11,12 @@ from app.domain.signing import secret_from_bytes, verify
 from app.domain.subscription import SubscriptionStatus
 from app.outbound.callback import CallbackClient
 from app.store import keys
+from app.store.clock import StoreClock
+from app.store.deliveries import LoggedAttempt
 from tests.builders import LIFE
 from tests.peers import Receipt, Receiver, Reply
 from tests.workers.ledger import Desk
+from workers.attempts import Attempts
 
 TYPES = ["call.created", "call.queued", "call.ringing", "call.in_progress", "call.completed"]
 HOOK = "/hook"
@@ -62,6 +65,34 @@ async def test_a_delivery_is_signed_with_the_tenants_secret_or_with_the_subscrip
     verify([own], owns.headers, owns.body, int(time.time()))
     assert owns.headers["authorization"] == "Bearer of the receiver"
     assert "authorization" not in tenants.headers
+
+
+class SteppingClock(StoreClock):
+    """Tells a later time at each look: first an instant before a second is full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moments = iter([1710496800.9999, 1710496803.5, 1710496805.5])
+
+    def now(self) -> float:
+        return next(self._moments)
+
+
+async def test_an_attempt_is_logged_with_the_moment_that_was_signed(
+    desk: Desk, callbacks: CallbackClient, receiver: Receiver, url: str
+) -> None:
+    """Not with one reckoned back from its end: the clock may be set in between, and milliseconds are rounded."""
+    await desk.subscribe(url + HOOK)
+    await desk.happen(LIFE[:1])
+    [claim] = await desk.claims()
+    attempts = Attempts(callbacks, SteppingClock())
+
+    attempt = await attempts.make(claim, claim.events[0], [b"k" * 32], 1)
+
+    kept = LoggedAttempt.unpack(attempt.logged("delivered").pack())
+    assert receiver.at(HOOK)[0].headers["webhook-timestamp"] == "1710496800"
+    assert kept.at == 1710496800.999
+    assert attempt.ended_at > attempt.sent_at
 
 
 async def test_events_that_are_not_wanted_are_passed_over(

@@ -4,9 +4,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.common import EXAMPLE_SID, NextCursor, Timestamp
+from app.api.schemas.common import EXAMPLE_SID, EXAMPLE_URL, NextCursor, Timestamp
+from app.api.schemas.subscription import MASK
 from app.domain.delivery import DeliveryStatus
 from app.domain.timestamps import format_unix
+from app.service.sent_requests import SentRequest as RebuiltRequest
 from app.store.deliveries import LoggedAttempt
 from app.store.delivery_records import Delivery as StoredDelivery
 
@@ -64,16 +66,53 @@ class Delivery(BaseModel):
         return cls(**_fields(stored))
 
 
+class SentRequest(BaseModel):
+    """What an attempt sent, put together again."""
+
+    url: str = Field(description="The subscription's `callback_url` as it is now.", examples=[EXAMPLE_URL])
+    headers: dict[str, str] = Field(
+        description="By names in lower case; without `user-agent`, `traceparent` and what belongs to the connection. "
+        "Those that the subscription gives are masked as `***`. `webhook-timestamp` is the attempt's. "
+        "`webhook-signature` is made with the secrets that sign now: once they have been rotated, it is not the one "
+        "that was sent, but still one that verifies with today's secrets.",
+        examples=[
+            {
+                "content-type": "application/json",
+                "webhook-id": "evt_mfqwcylbmfqwcylbmfqwcylbme",
+                "webhook-timestamp": "1710497130",
+                "webhook-signature": "v1,…",
+                "authorization": "***",
+            }
+        ],
+    )
+    body: str = Field(
+        description="The body, as the very text that was sent and signed.", examples=['{"type":"call.completed",…}']
+    )
+
+    @classmethod
+    def of(cls, rebuilt: RebuiltRequest) -> Self:
+        headers = {**dict.fromkeys(rebuilt.of_subscription, MASK), **rebuilt.headers}
+        return cls(url=rebuilt.url, headers=headers, body=rebuilt.body.decode())
+
+
 class DeliveryWithAttempts(Delivery):
     """One event on its way to one subscription, with every attempt that is logged."""
 
     attempts: list[Attempt] = Field(
         description="The oldest first. Of a subscription the last 500 are kept, over all of its deliveries."
     )
+    request: SentRequest | None = Field(
+        description="What the last attempt sent, or would have where there was no connection. Null when nothing was "
+        "sent yet, and once no attempt is logged any more."
+    )
 
     @classmethod
-    def of(cls, stored: StoredDelivery) -> Self:
-        return cls(**_fields(stored), attempts=[Attempt.of(one) for one in stored.attempts])
+    def with_request(cls, stored: StoredDelivery, request: RebuiltRequest | None) -> Self:
+        return cls(
+            **_fields(stored),
+            attempts=[Attempt.of(one) for one in stored.attempts],
+            request=request and SentRequest.of(request),
+        )
 
 
 def _fields(stored: StoredDelivery) -> dict[str, object]:

@@ -1,6 +1,6 @@
 -- Counts a failed attempt against its destination, and opens the breaker when there were enough in a row.
 --
--- KEYS  1 breaker  2 troubled destinations
+-- KEYS  1 breaker  2 troubled destinations  3 those of the tenant
 -- ARGV  1 digest of the destination  2 the destination  3 what failed  4 1 when the attempt was the probe, else 0
 --       5 failures that open it  6 how long a closed one is remembered, ms  7 how long an open one is, ms
 --       then the cool-downs in ms
@@ -25,7 +25,9 @@ if opens then
   redis.call('HDEL', KEYS[1], 'p')
 end
 redis.call('PEXPIRE', KEYS[1], open_until == 0 and ARGV[6] or ARGV[7])
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[7])
-redis.call('PEXPIRE', KEYS[2], ARGV[7])
+for place = 2, 3 do
+  redis.call('ZADD', KEYS[place], now, ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[place], '-inf', now - ARGV[7])
+  redis.call('PEXPIRE', KEYS[place], ARGV[7])
+end
 return {opens and 1 or 0, open_until, now}
