@@ -1,9 +1,9 @@
 // What is around every page: navigation, the live stream's state, what is said aloud.
-import { useStreamState, useTitle } from "../hooks.js";
+import { useStreamState } from "../hooks.js";
 import { followMessages } from "../messages.js";
 import { routes } from "../routes.js";
 import { logOut } from "../session.js";
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useState } from "../ui.js";
 import { Button } from "./button.js";
 
 const LIVE = {
@@ -30,25 +30,6 @@ export function Layout({ session, path, children }) {
     </header>
     <main id="main" tabindex="-1">${children}</main>
     <${Announcer} />
-  `;
-}
-
-// A page's frame. The focus goes to the heading when the page is another one than before.
-export function Page({ title, actions = null, narrow = false, children }) {
-  const heading = useRef(null);
-  useTitle(title);
-  useEffect(() => {
-    if (Page.shown) heading.current?.focus();
-    Page.shown = true;
-  }, []);
-  return html`
-    <div class=${narrow ? "page narrow" : "page"}>
-      <div class="heading">
-        <h1 tabindex="-1" ref=${heading}>${title}</h1>
-        ${actions && html`<div class="actions">${actions}</div>`}
-      </div>
-      ${children}
-    </div>
   `;
 }
 

@@ -15,8 +15,8 @@ export function Table({ caption, columns, rows, keyOf, loading = false }) {
         ${rows.map((row) => html`
           <tr role="row" key=${keyOf(row)}>
             ${columns.map(({ title, cell }, index) => index === 0
-              ? html`<th role="rowheader" scope="row" key=${title} data-label=${title}>${cell(row)}</th>`
-              : html`<td role="cell" key=${title} data-label=${title}>${cell(row)}</td>`)}
+              ? html`<th role="rowheader" scope="row" key=${title} data-label=${title}><div>${cell(row)}</div></th>`
+              : html`<td role="cell" key=${title} data-label=${title}><div>${cell(row)}</div></td>`)}
           </tr>
         `)}
       </tbody>

@@ -2,7 +2,7 @@
 import { at } from "../api.js";
 import { Button } from "../components/button.js";
 import { Field } from "../components/field.js";
-import { Page } from "../components/layout.js";
+import { Page } from "../components/page.js";
 import { Empty, ProblemNote } from "../components/notes.js";
 import { Pager } from "../components/pager.js";
 import { StatusBadge } from "../components/status_badge.js";
@@ -31,7 +31,8 @@ export function Calls() {
   useStream((message) => {
     const known = message.kind === "event" && list.items.some((call) => keyOf(call) === keyOf(message.event.data));
     if (known) list.change((calls) => calls.map((call) => changed(call, message.event)));
-    else reloadSoon();
+    // An answer that is on its way may be older than the event.
+    if (!known || list.loading) reloadSoon();
   });
   return html`
     <${Page} title="Calls">

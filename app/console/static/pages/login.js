@@ -1,13 +1,13 @@
 // Where a key is asked for.
 import { Button } from "../components/button.js";
 import { Field } from "../components/field.js";
-import { Page } from "../components/layout.js";
+import { Page } from "../components/page.js";
 import { ProblemNote } from "../components/notes.js";
 import { lastWords, logIn } from "../session.js";
 import { html, useState } from "../ui.js";
 
 const KINDS = [
-  ["tenant", "A tenant’s API key"],
+  ["tenant", "An API key of a tenant"],
   ["admin", "The admin key"],
 ];
 

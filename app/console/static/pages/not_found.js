@@ -1,4 +1,4 @@
-import { Page } from "../components/layout.js";
+import { Page } from "../components/page.js";
 import { html } from "../ui.js";
 
 export function NotFound() {
