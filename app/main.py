@@ -37,6 +37,7 @@ from app.api.problems import install_handlers
 from app.api.rate_limits import RateLimitHeaders
 from app.api.readiness import Readiness
 from app.api.tracing import RequestSpans
+from app.console import pages as console
 from app.process import settle_in
 from app.resources import open_resources
 from app.settings import Settings, load_settings
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         operation,
         probes,
         docs,
+        console,
     ):
         app.include_router(module.router)
     docs.mount_assets(app)

@@ -14,10 +14,13 @@ _GROUPS = {
     "tests/failovers/test_cluster_ledgers.py": "cluster",
 } | {f"tests/e2e/{name}.py": "" for name in _ALONE}
 
+_FOLDERS = {"tests/console/": "console", "tests/e2e/": "shared"}
+
 
 class Sharing(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Hands out groups, the largest first, and all other tests one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return _GROUPS.get(file, "shared" if file.startswith("tests/e2e/") else "") or nodeid
+        group = next((name for folder, name in _FOLDERS.items() if file.startswith(folder)), "")
+        return _GROUPS.get(file, group) or nodeid
