@@ -24,12 +24,15 @@ from app.api import (
     probes,
     replay,
     signing_secrets,
+    streams,
     subscriptions,
     tenants,
 )
 from app.api.access_log import AccessLog
+from app.api.connection import Connections
 from app.api.cors import allow_origins
 from app.api.deps import Backend
+from app.api.ending import told_of_the_end
 from app.api.housekeeping import housekeeping
 from app.api.measuring import Measuring
 from app.api.middleware import BodyLimit, PlainRefusal, RequestId
@@ -40,6 +43,7 @@ from app.api.tracing import RequestSpans
 from app.console import pages as console
 from app.process import settle_in
 from app.resources import open_resources
+from app.service.beside import beside
 from app.settings import Settings, load_settings
 from app.telemetry.log import configure_logging
 
@@ -58,8 +62,10 @@ def create_app(settings: Settings) -> FastAPI:
             readiness = Readiness(resources.ledger, settings.partitions)
             await readiness.at_boot()
             app.state.backend = Backend(resources, readiness)
-            async with housekeeping(resources.service.tenants, readiness):
-                yield
+            live = resources.service.streams
+            async with housekeeping(resources.service.tenants, readiness), beside(live.check_keys()):
+                with told_of_the_end(live.end):
+                    yield
 
     app = FastAPI(
         title="Ringback",
@@ -77,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         subscriptions,
         replay,
         calls,
+        streams,
         export,
         mirror,
         deliveries,
@@ -104,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestId)
     app.add_middleware(Measuring)
     app.add_middleware(PlainRefusal)
+    app.add_middleware(Connections)
     app.openapi = cache(partial(document.describe, app))  # type: ignore[method-assign] # FastAPI's own way to say it
     return app
 

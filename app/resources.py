@@ -12,13 +12,25 @@ from app.domain.breaker import cooldowns
 from app.domain.callback_url import CallbackUrlRules
 from app.outbound.callback import CallbackClient
 from app.outbound.upstream import open_upstream
-from app.queue import DELIVER_DUE, DELIVER_QUEUE, POLL_DUE, POLL_QUEUE, Doorbell, QueueVitalSigns, open_queue
+from app.queue import (
+    DELIVER_DUE,
+    DELIVER_QUEUE,
+    POLL_DUE,
+    POLL_QUEUE,
+    Doorbell,
+    NewsBell,
+    NewsFeed,
+    QueueVitalSigns,
+    open_queue,
+)
 from app.service import Service
 from app.service.callbacks import CallbackService
 from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
 from app.service.destinations import DestinationService
 from app.service.export import ExportService
+from app.service.live.reading_along import ReadingAlong
+from app.service.live.streams import StreamService
 from app.service.mirror import MirrorService
 from app.service.overview import OverviewService
 from app.service.read_through import Ask, ReadThrough, within_budget
@@ -39,6 +51,7 @@ from app.store.deliveries import DeliveryStore
 from app.store.delivery_pages import DeliveryPages
 from app.store.delivery_records import QueueStore
 from app.store.departures import Departures
+from app.store.journal import JournalReader
 from app.store.once import OnceStore
 from app.store.redelivery import RedeliveryStore
 from app.store.registrations import RegistrationStore
@@ -79,6 +92,7 @@ class Resources:
     callbacks: CallbackClient
     poll_doorbell: Doorbell
     deliver_doorbell: Doorbell
+    news: NewsBell
     service: Service
     vital_signs: VitalSignsService
     tracing: "Tracing | None"
@@ -106,6 +120,15 @@ class _Stores:
         self.signing_secrets = SigningSecretStore(ledger, self.vault)
 
 
+class _Bells:
+    """What this process rings for others."""
+
+    def __init__(self, queue: ArqRedis) -> None:
+        self.poll = Doorbell(queue, POLL_QUEUE, POLL_DUE)
+        self.deliver = Doorbell(queue, DELIVER_QUEUE, DELIVER_DUE)
+        self.news = NewsBell(queue)
+
+
 @asynccontextmanager
 async def open_resources(settings: Settings, traced_as: str = "") -> AsyncIterator[Resources]:
     """Open what every kind of process needs. Nothing is asked of Redis yet.
@@ -118,13 +141,14 @@ async def open_resources(settings: Settings, traced_as: str = "") -> AsyncIterat
         stack.push_async_callback(ledger.aclose)
         queue = open_queue(settings.queue_url)
         stack.push_async_callback(queue.aclose, close_connection_pool=True)
-        poll_doorbell = Doorbell(queue, POLL_QUEUE, POLL_DUE)
-        stack.push_async_callback(poll_doorbell.aclose)
-        deliver_doorbell = Doorbell(queue, DELIVER_QUEUE, DELIVER_DUE)
-        stack.push_async_callback(deliver_doorbell.aclose)
+        bells = _Bells(queue)
+        for bell in (bells.poll, bells.deliver, bells.news):
+            stack.push_async_callback(bell.aclose)
         callbacks = await stack.enter_async_context(open_callbacks(settings))
         read_through = await stack.enter_async_context(_read_through(settings, ledger))
         stores = _Stores(settings, ledger)
+        reading = ReadingAlong(JournalReader(ledger, settings.partitions), NewsFeed(queue))
+        stack.push_async_callback(reading.aclose)
         signs, queue_signs = VitalSigns(ledger, settings.partitions), QueueVitalSigns(queue)
         yield Resources(
             settings=settings,
@@ -140,16 +164,17 @@ async def open_resources(settings: Settings, traced_as: str = "") -> AsyncIterat
             signing_secrets=stores.signing_secrets,
             breakers=stores.breakers,
             callbacks=callbacks,
-            poll_doorbell=poll_doorbell,
-            deliver_doorbell=deliver_doorbell,
+            poll_doorbell=bells.poll,
+            deliver_doorbell=bells.deliver,
+            news=bells.news,
             service=_service(
                 settings,
                 stores,
                 callbacks,
                 read_through,
                 OverviewService(ledger=ledger, signs=signs, queue=queue_signs, tenants=stores.tenants),
-                poll_bell=poll_doorbell,
-                deliver_bell=deliver_doorbell,
+                _streams(settings, stores, reading),
+                bells,
             ),
             vital_signs=VitalSignsService(ledger, signs, queue_signs, settings.vital_signs_seconds),
             tracing=tracing,
@@ -168,15 +193,22 @@ async def _tracing(settings: Settings, role: str) -> AsyncIterator["Tracing | No
         yield tracing
 
 
+def _streams(settings: Settings, stores: _Stores, reading: ReadingAlong) -> StreamService:
+    return StreamService(_calls(stores), stores.api_keys, reading, settings.max_streams)
+
+
+def _calls(stores: _Stores) -> CallService:
+    return CallService(subscriptions=stores.subscriptions, watches=stores.watches, pages=stores.call_pages)
+
+
 def _service(
     settings: Settings,
     stores: _Stores,
     callbacks: CallbackClient,
     read_through: ReadThrough | None,
     overview: OverviewService,
-    *,
-    poll_bell: Doorbell,
-    deliver_bell: Doorbell,
+    streams: StreamService,
+    bells: _Bells,
 ) -> Service:
     ledger, rules = stores.ledger, callback_url_rules(settings)
     queues = QueueStore(ledger, settings.partitions)
@@ -184,14 +216,14 @@ def _service(
         registrations=RegistrationService(
             registrations=stores.registrations,
             connectors=stores.connectors,
-            poll_bell=poll_bell,
-            deliver_bell=deliver_bell,
+            poll_bell=bells.poll,
+            deliver_bell=bells.deliver,
             callback_rules=rules,
         ),
         subscriptions=SubscriptionService(
-            subscriptions=stores.subscriptions, deliver_bell=deliver_bell, callback_rules=rules
+            subscriptions=stores.subscriptions, deliver_bell=bells.deliver, callback_rules=rules
         ),
-        calls=CallService(subscriptions=stores.subscriptions, watches=stores.watches, pages=stores.call_pages),
+        calls=_calls(stores),
         exports=ExportService(pages=stores.call_pages, clock=ledger.clock),
         mirror=MirrorService(connectors=stores.connectors, read_through=read_through),
         deliveries=DeliveryService(
@@ -199,7 +231,7 @@ def _service(
             pages=DeliveryPages(ledger, queues),
             redelivery=RedeliveryStore(ledger),
             breakers=stores.breakers,
-            deliver_bell=deliver_bell,
+            deliver_bell=bells.deliver,
         ),
         sent_requests=SentRequestService(stores.subscriptions, ledger.clock),
         destinations=DestinationService(TroubledStore(ledger), stores.tenants),
@@ -213,6 +245,7 @@ def _service(
         reencryption=ReencryptionService(SealedStore(ledger, stores.vault)),
         callbacks=CallbackService(callbacks=callbacks, callback_rules=rules, clock=ledger.clock),
         overview=overview,
+        streams=streams,
     )
 
 

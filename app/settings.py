@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     delivery_max_per_destination: int = Field(100, ge=1)
     """Of those, how many at one scheme, host and port: a thousand subscribers of one CRM within a second or two."""
 
+    max_streams: int = Field(10_000, ge=1)
+    """Streams of events that one API process serves at once, a tenant half of them at most; each takes about 40 kB."""
+
     retention_seconds: Seconds = 604800.0
     """How long a call and its deliveries are kept after its end: a week, a CRM's longest bad weekend."""
     partitions: int = Field(16, ge=1, le=MAX_PARTITIONS)

@@ -56,6 +56,7 @@ async def open_loop(resources: Resources) -> AsyncIterator[ClaimLoop[ClaimedPoll
             upstream=upstream,
             clock=clock,
             doorbell=resources.deliver_doorbell,
+            news=resources.news,
             pace=pace(settings),
             politeness=politeness(resources),
             spans=PollSpans(resources.tracing, settings.upstream_base_url) if resources.tracing else None,

@@ -11,7 +11,7 @@ from app.domain.cadence import Failed, Pace, PollAgain, PollOutcome, Step, Unaut
 from app.domain.call import LOST, PHASES
 from app.domain.event import Event, LostReason
 from app.outbound.upstream import UpstreamClient
-from app.queue import Doorbell
+from app.queue import Doorbell, NewsBell
 from app.store.clock import StoreClock
 from app.store.connection import StoreUnavailable
 from app.store.keys import Partition
@@ -81,6 +81,7 @@ class Poller:
         upstream: UpstreamClient,
         clock: StoreClock,
         doorbell: Doorbell,
+        news: NewsBell,
         pace: Pace,
         politeness: Politeness,
         spans: PollSpans | None = None,
@@ -89,6 +90,7 @@ class Poller:
         self._upstream = upstream
         self._clock = clock
         self._doorbell = doorbell
+        self._news = news
         self._pace = pace
         self._politeness = politeness
         self._spans = spans
@@ -160,6 +162,7 @@ class Poller:
             for event in step.events:
                 _count(event)
             if step.events:
+                self._news.ring(partition.number)
                 log.info("call changed", extra=done.fields)
         return step.following.at if isinstance(step.following, PollAgain) else 0.0
 

@@ -66,10 +66,11 @@ class _TenantKey(SecurityBase):
         service = await service_of(request)
         credentials = await self._bearer(request)
         match await service.tenants.authenticate(credentials.credentials) if credentials else None:
-            case Admitted(tenant=tenant, rate=rate):
+            case Admitted(tenant=tenant, key_id=key_id, rate=rate):
                 note_rate(request.scope, rate)
                 refuse_unknown_query(request)
                 request.state.tenant = tenant
+                request.state.key_id = key_id
                 return tenant
             case Throttled(rate=rate, retry_after=wait):
                 note_rate(request.scope, rate)

@@ -10,6 +10,7 @@ from app.service.calls import CallService
 from app.service.deliveries import DeliveryService
 from app.service.destinations import DestinationService
 from app.service.export import ExportService
+from app.service.live.streams import StreamService
 from app.service.mirror import MirrorService
 from app.service.overview import OverviewService
 from app.service.reencryption import ReencryptionService
@@ -37,3 +38,4 @@ class Service:
     reencryption: ReencryptionService
     callbacks: CallbackService
     overview: OverviewService
+    streams: StreamService

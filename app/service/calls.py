@@ -34,21 +34,29 @@ class CallService:
 
         Should several calls fit, it is the one that was subscribed to last.
         """
-        place = await self._find(tenant, wanted)
+        place = await self._find(tenant.id, wanted)
         return _there(await self._watches.read(*place))
 
     async def events(self, tenant: Tenant, wanted: WantedCall, *, behind: int, limit: int) -> EventPage:
         """Return up to `limit` events of such a call behind a sequence, or raise `NoSuch`."""
-        place = await self._find(tenant, wanted)
+        place = await self._find(tenant.id, wanted)
+        return _there(await self._watches.read_events(place, behind=behind, limit=limit))
+
+    async def place_of(self, tenant_id: str, wanted: WantedCall) -> CallPlace:
+        """Return where such a call is kept, or raise `NoSuch`."""
+        return await self._find(tenant_id, wanted)
+
+    async def events_at(self, place: CallPlace, *, behind: int, limit: int) -> EventPage:
+        """Return up to `limit` events of the call that is kept there behind a sequence, or raise `NoSuch`."""
         return _there(await self._watches.read_events(place, behind=behind, limit=limit))
 
     async def page(self, tenant: Tenant, only: CallFilter, *, limit: int, before: str) -> CallPage:
         """Return a page of the tenant's calls, the newest first; see `CallPages.page`."""
         return await self._pages.page(tenant.id, only, limit=limit, before=before)
 
-    async def _find(self, tenant: Tenant, wanted: WantedCall) -> CallPlace:
+    async def _find(self, tenant_id: str, wanted: WantedCall) -> CallPlace:
         partition = self._subscriptions.partition_of_call(wanted.call_sid)
-        watch_ids = await self._subscriptions.watches_of_call(tenant.id, wanted.call_sid)
+        watch_ids = await self._subscriptions.watches_of_call(tenant_id, wanted.call_sid)
         places = [CallPlace(partition, watch_id) for watch_id in watch_ids]
         for place, names in zip(places, await self._watches.names_of(places), strict=True):
             if (

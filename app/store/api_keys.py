@@ -8,9 +8,10 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from app.domain import ids
 from app.domain.tenant import RateStanding
@@ -50,6 +51,13 @@ class NewApiKey:
 
     def __repr__(self) -> str:
         return f"NewApiKey({self.key.id})"
+
+
+class KeyName(NamedTuple):
+    """Which key of which tenant."""
+
+    tenant_id: str
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,16 @@ class ApiKeyStore:
         async with translated_errors():
             row = await self._ledger.redis.hgetall(keys.tenant(tenant_id))
         return sorted(_api_keys(row), key=lambda one: one.id) if b"n" in row else None
+
+    async def gone(self, names: Collection[KeyName]) -> set[KeyName]:
+        """Return those of some keys that open nothing any more: revoked, or their tenant deleted."""
+        asked = list(names)
+        async with translated_errors():
+            pipe = self._ledger.redis.pipeline(transaction=False)
+            for one in asked:
+                pipe.hexists(keys.tenant(one.tenant_id), f"h{_bare(one.key_id)}")
+            there = await pipe.execute() if asked else []
+        return {one for one, is_there in zip(asked, there, strict=True) if not is_there}
 
     async def revoke(self, tenant_id: str, key_id: str) -> bool:
         """Let a key open nothing any more, from this moment on; False when there is no such key."""

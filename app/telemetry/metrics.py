@@ -126,5 +126,11 @@ HTTP_SECONDS = Histogram(
     ["route"],
     buckets=_REQUEST_BUCKETS,
 )
+STREAMS = Gauge("ringback_streams", "Streams of events that are open.")
+STREAMS_CUT = Counter(
+    "ringback_streams_cut_total",
+    "Streams that were ended before their call or by something else than their reader.",
+    ["reason"],
+)
 
 BUILD_INFO = Gauge("ringback_build_info", "1; the labels say what runs.", ["version", "python", "role"])
