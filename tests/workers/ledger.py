@@ -129,6 +129,7 @@ class Desk:
             upstream=upstream,
             clock=clock,
             doorbell=self.resources.deliver_doorbell,
+            news=self.resources.news,
             pace=pace,
             politeness=Politeness(watches=watches, clock=clock, pace=pace, timeout_seconds=1.0, budgets=None),
         )
