@@ -82,7 +82,7 @@ class CallStreamQuery(StreamQuery):
 
 @router.get(
     "/calls/{call_sid}/stream",
-    response_class=EventStreamResponse,
+    response_class=Response,
     responses={
         **_STREAM,
         204: {"description": "The call has ended, and there is nothing behind `Last-Event-ID`."},
@@ -106,7 +106,7 @@ async def stream_call(
     return EventStreamResponse(stream) if stream else Response(status_code=204)
 
 
-@router.get("/stream", response_class=EventStreamResponse, responses={**_STREAM, **documented(422)})
+@router.get("/stream", response_class=Response, responses={**_STREAM, **documented(422)})
 async def stream_calls(
     query: Annotated[StreamQuery, Query()],
     request: Request,

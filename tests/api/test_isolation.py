@@ -74,6 +74,8 @@ ADMINS: dict[Operation, dict[str, Any] | None] = {
 }
 TENANTS_OWN = {**BY_ID, **dict.fromkeys(LISTS), **DEEDS}
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
+# Looked at in tests/live/test_streams.py: an answer without an end needs a connection.
+STREAMS = {("GET", "/v1/calls/{call_sid}/stream"), ("GET", "/v1/stream")}
 MIRROR = {("GET", STATUS_PATH)}
 
 every_operation_of_a_tenant = pytest.mark.parametrize("operation", list(TENANTS_OWN), ids=" ".join)
@@ -165,7 +167,7 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
 async def test_every_address_of_the_api_is_looked_at_here(api: httpx.AsyncClient) -> None:
     documented = set(_operations((await api.get("/openapi.json")).json()))
 
-    assert documented == {*TENANTS_OWN, *ADMINS} | OPEN | MIRROR
+    assert documented == {*TENANTS_OWN, *ADMINS} | OPEN | MIRROR | STREAMS
 
 
 async def test_the_owner_finds_everything_that_others_are_refused(scene: Scene) -> None:

@@ -9,7 +9,6 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.resources import Resources
-from app.service import Service
 from app.service.live.streams import StreamService
 from app.settings import Settings
 from tests.api.client import Headers, new_tenant
@@ -40,8 +39,8 @@ class Office:
     @property
     def streams(self) -> StreamService:
         """What the API serves streams with."""
-        service: Service = self.app.state.backend.resources.service
-        return service.streams
+        streams: StreamService = self.app.state.backend.resources.service.streams
+        return streams
 
 
 @pytest.fixture

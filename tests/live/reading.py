@@ -35,7 +35,7 @@ class Frames:
                     return Frame(fields.get("event", ""), fields.get("id", ""), data)
                 continue
             name, _, value = line.partition(":")
-            fields["event" if not name else name] = value.removeprefix(" ")
+            fields[name or "event"] = value.removeprefix(" ")
         return None
 
     async def event(self) -> Frame | None:
