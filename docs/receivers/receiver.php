@@ -28,12 +28,9 @@ function handle(array $event): void
 /** Whether any of the signatures was made with any of our secrets, and lately. */
 function genuine(string $id, string $sentAt, string $signatures, string $body): bool
 {
-    // The id becomes a file's name. What is old may be a recording.
-    if (!preg_match('/^[A-Za-z0-9_-]{1,100}$/D', $id) || !preg_match('/^[0-9]{1,12}$/D', $sentAt)) {
-        return false;
-    }
-    if (abs(time() - (int) $sentAt) > TOLERANCE_SECONDS) {
-        return false;
+    $wellFormed = preg_match('/^[A-Za-z0-9_-]{1,100}$/D', $id) && preg_match('/^[0-9]{1,12}$/D', $sentAt);
+    if (!$wellFormed || abs(time() - (int) $sentAt) > TOLERANCE_SECONDS) {
+        return false; // The id becomes a file's name. What is old may be a recording.
     }
     // Separated by spaces: while a secret is being rotated, the new one and the old one.
     $secrets = getenv('WEBHOOK_SECRETS') ?: throw new RuntimeException('WEBHOOK_SECRETS is missing');
@@ -110,7 +107,13 @@ function work_for_ever(): never
     flock($lock, LOCK_EX);
     while (true) {
         clearstatcache();
-        usleep(work_once() ? LOOK_AGAIN_MICROSECONDS : RETRY_MICROSECONDS);
+        try {
+            $well = work_once();
+        } catch (Throwable $error) {
+            error_log("the inbox cannot be worked on: $error");
+            $well = false;
+        }
+        usleep($well ? LOOK_AGAIN_MICROSECONDS : RETRY_MICROSECONDS);
     }
 }
 
@@ -126,11 +129,9 @@ function receive(): int
     if (strlen($body) > MAX_BODY_BYTES) {
         return 413;
     }
-    [$id, $sentAt, $signatures] = array_map(
-        fn ($name) => $_SERVER["HTTP_WEBHOOK_$name"] ?? '',
-        ['ID', 'TIMESTAMP', 'SIGNATURE'],
-    );
-    if (!genuine($id, $sentAt, $signatures, $body)) {
+    $header = fn ($name) => $_SERVER["HTTP_WEBHOOK_$name"] ?? '';
+    $id = $header('ID');
+    if (!genuine($id, $header('TIMESTAMP'), $header('SIGNATURE'), $body)) {
         return 401;
     }
     store($id, $body);
