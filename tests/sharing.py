@@ -8,6 +8,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 # Files whose tests start what they need, each for itself.
 _ALONE = ("test_judge", "test_rolling_restart", "test_termination", "test_upgrades")
 _GROUPS = {
+    "tests/e2e/test_documented_receivers.py": "documented",
     "tests/e2e/test_rotation.py": "busy",
     "tests/e2e/test_secrets_at_rest.py": "busy",
     "tests/e2e/test_traces.py": "traced",
