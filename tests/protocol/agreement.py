@@ -42,6 +42,8 @@ def _check_call(call: Call, picture: Picture, before: Picture) -> None:
         assert [name for name, _ in happened[-1:]] == [LOST.name], f"{call.sid} is not written down as lost"
         happened.pop()
     assert happened == expected, f"the events of {call.sid} are {happened}, and not {expected}"
+    told = picture.journal.get(watch_id(call), ())
+    assert told == tuple(range(1, len(call.written) + 1)), f"the journal tells of {call.sid} {told}"
     former = before.calls.get(watch_id(call))
     if former:
         assert kept.written[: len(former.written)] == former.written, f"an event of {call.sid} has changed"

@@ -18,6 +18,8 @@ _CHANGES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "commit_polls": (
         ("a poll that comes too late is recorded", "if before[1] ~= version then", "if not before[1] then"),
         ("a record without news leaves the version", "'v', moment, ", ""),
+        ("the journal says another place", "'s', written + 1", "'s', 1"),
+        ("the journal is not told", "if #types > 0 then\n      redis.pcall", "if false then\n      redis.pcall"),
         ("an event takes the place of another", "set(written + i, ARGV", "set(i, ARGV"),
         ("events are not counted", "set('e', written + #types)", "set('e', written + 1)"),
         ("the state of a poll is not stored", "set('s', state)", "set('z', state)"),

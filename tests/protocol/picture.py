@@ -1,7 +1,7 @@
 """All that stands in Redis at one moment, and what of it every partition holds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.store import codec
@@ -18,6 +18,11 @@ for _, name in ipairs(redis.call('KEYS', 'rb:*')) do
     value = redis.call('ZRANGE', name, 0, -1, 'WITHSCORES')
   elseif kind == 'list' then
     value = redis.call('LRANGE', name, 0, -1)
+  elseif kind == 'stream' then
+    value = {}
+    for place, entry in ipairs(redis.call('XRANGE', name, '-', '+')) do
+      value[place] = table.concat(entry[2], ' ')
+    end
   else
     value = {redis.call('GET', name)}
   end
@@ -65,6 +70,7 @@ class Picture:
     index: tuple[str, ...]
     indexed_by_call: tuple[str, ...]
     lines: frozenset[str]
+    journal: Mapping[str, tuple[int, ...]]
 
 
 def picture(dump: Dump, partition: Partition) -> Picture:
@@ -94,7 +100,17 @@ def picture(dump: Dump, partition: Partition) -> Picture:
         index=tuple(one for name, row in hashes.items() if name.startswith("of:") for one in row),
         indexed_by_call=tuple(full_id(number, text[at : at + 20]) for text in pieces for at in range(0, len(text), 20)),
         lines=frozenset(name.removeprefix("line:") for name in hashes if name.startswith("line:")),
+        journal=_journal(plain.get("journal", ())),
     )
+
+
+def _journal(entries: Iterable[bytes]) -> dict[str, tuple[int, ...]]:
+    """Return which events of each call were written down, by their sequences in the order of the journal."""
+    told: dict[str, tuple[int, ...]] = {}
+    for entry in entries:
+        _, watch_id, _, first, _, *event_ids = entry.decode().split()
+        told[watch_id] = told.get(watch_id, ()) + tuple(range(int(first), int(first) + len(event_ids)))
+    return told
 
 
 def _scores(row: Row) -> dict[str, float]:
