@@ -27,6 +27,7 @@ from tests.bench import (
     registrations,
     scale,
     soak,
+    streams,
     workers,
 )
 from tests.bench.machine import circumstances
@@ -46,6 +47,7 @@ _PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "deliveries": deliveries.report,
     "fanout": fanout.report,
     "latency": latency.report,
+    "streams": streams.report,
 }
 
 
