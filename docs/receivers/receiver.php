@@ -57,22 +57,24 @@ function place(string $folder, string $name = ''): string
     return INBOX . "/$folder/$name";
 }
 
-/** Put an event into the inbox, unless it is there. It is on the disk when this returns. */
-function store(string $id, string $body): void
+/** Put an event into the inbox, unless it is there. It is on the disk when this returns the answer. */
+function store(string $id, string $body): int
 {
     if (is_file(place('done', $id))) {
-        return;
+        return 204;
     }
     // It gets its name when it is complete: a crash leaves half a draft, and never half an event.
     $draft = place('drafts', bin2hex(random_bytes(16)));
     $file = fopen($draft, 'x');
-    if (fwrite($file, $body) !== strlen($body) || !fsync($file)) {
-        throw new RuntimeException('the disk did not take all of it');
+    (fwrite($file, $body) === strlen($body) && fsync($file)) || throw new RuntimeException('the disk is full');
+    try {
+        link($draft, place('waiting', $id));
+    } catch (ErrorException $error) {
+        is_file(place('waiting', $id)) || throw $error; // else it is a repetition
     }
-    // Else it is a repetition.
-    is_file(place('waiting', $id)) || link($draft, place('waiting', $id));
     fsync(fopen(place('waiting', $id), 'r+')); // the name too: Linux' file systems write it with the file
     unlink($draft);
+    return 204;
 }
 
 /** Work on what waits, each call's events in their order. What fails holds up its own call, and false is returned. */
@@ -107,11 +109,11 @@ function work_for_ever(): never
     flock($lock, LOCK_EX);
     while (true) {
         clearstatcache();
+        $well = false;
         try {
             $well = work_once();
         } catch (Throwable $error) {
             error_log("the inbox cannot be worked on: $error");
-            $well = false;
         }
         usleep($well ? LOOK_AGAIN_MICROSECONDS : RETRY_MICROSECONDS);
     }
@@ -126,21 +128,15 @@ function receive(): int
     }
     // The raw bytes: what a parser reads and writes again has another signature.
     $body = file_get_contents('php://input', length: MAX_BODY_BYTES + 1);
-    if (strlen($body) > MAX_BODY_BYTES) {
-        return 413;
-    }
     $header = fn ($name) => $_SERVER["HTTP_WEBHOOK_$name"] ?? '';
-    $id = $header('ID');
-    if (!genuine($id, $header('TIMESTAMP'), $header('SIGNATURE'), $body)) {
-        return 401;
-    }
-    store($id, $body);
-    return 204;
+    return match (true) {
+        strlen($body) > MAX_BODY_BYTES => 413,
+        !genuine($header('ID'), $header('TIMESTAMP'), $header('SIGNATURE'), $body) => 401,
+        default => store($header('ID'), $body),
+    };
 }
 
-if (PHP_SAPI === 'cli') {
-    work_for_ever();
-}
+PHP_SAPI === 'cli' && work_for_ever();
 try {
     http_response_code(receive());
 } catch (Throwable $error) {
