@@ -9,11 +9,9 @@ import { StatusBadge } from "../components/status_badge.js";
 import { Table } from "../components/table.js";
 import { Time } from "../components/time.js";
 import { useList, useStream } from "../hooks.js";
+import { useGathered } from "../polling.js";
 import { link, navigate } from "../router.js";
 import { html, useState } from "../ui.js";
-
-// Several new calls within this time are one look at the list.
-const GATHER_MS = 500;
 
 const keyOf = (call) => JSON.stringify([call.account_id, call.project_id, call.call_sid]);
 const placeOf = (call) => link(at`/calls/${call.call_sid}`, { account_id: call.account_id, project_id: call.project_id });
@@ -25,11 +23,13 @@ const COLUMNS = [
   { title: "Followed since", cell: (call) => html`<${Time} at=${call.polling.watched_since} />` },
 ];
 
-export function Calls() {
-  const list = useList("/v1/calls", { keyOf });
+export function Calls({ query }) {
+  const only = { status: query.get("status") || undefined, ended: query.get("ended") || undefined };
+  const list = useList("/v1/calls", { query: only, keyOf });
   const reloadSoon = useGathered(list.reload);
   useStream((message) => {
-    const known = message.kind === "event" && list.items.some((call) => keyOf(call) === keyOf(message.event.data));
+    const narrowed = only.status || only.ended;
+    const known = !narrowed && message.kind === "event" && list.items.some((call) => keyOf(call) === keyOf(message.event.data));
     if (known) list.change((calls) => calls.map((call) => changed(call, message.event)));
     // An answer that is on its way may be older than the event.
     if (!known || list.loading) reloadSoon();
@@ -37,10 +37,11 @@ export function Calls() {
   return html`
     <${Page} title="Calls">
       <${Search} />
+      <${Filter} key=${query.toString()} only=${only} />
       <${ProblemNote} problem=${list.problem} onRetry=${list.reload} />
       <${Table} caption="Calls" columns=${COLUMNS} rows=${list.items} keyOf=${keyOf} loading=${list.loading} />
       ${list.loaded && !list.more && list.items.length === 0 && html`
-        <${Empty} title="No calls yet">A call is shown here once a subscription follows it.<//>
+        <${Empty} title="No calls">A call is shown here once a subscription follows it, and fits the filter.<//>
       `}
       <${Pager} list=${list} />
     <//>
@@ -61,6 +62,26 @@ function Search() {
   `;
 }
 
+function Filter({ only }) {
+  const [status, setStatus] = useState(only.status ?? "");
+  const [ended, setEnded] = useState(only.ended ?? "");
+  const submit = (event) => {
+    event.preventDefault();
+    navigate("/calls", { status: status.trim() || undefined, ended: ended || undefined });
+  };
+  return html`
+    <form class="row" onSubmit=${submit}>
+      <${Field} label="Calls" as="select" value=${ended} onInput=${setEnded}>
+        <option value="">all</option>
+        <option value="false">live</option>
+        <option value="true">ended</option>
+      <//>
+      <${Field} label="Status" value=${status} onInput=${setStatus} placeholder="in-progress" autocomplete="off" spellcheck=${false} />
+      <${Button} type="submit">Show<//>
+    </form>
+  `;
+}
+
 function statusOf(call) {
   if (call.final_event === "call.lost") return call.lost_reason ? `lost: ${call.lost_reason}` : "lost";
   return call.status ?? "waiting";
@@ -73,15 +94,4 @@ function changed(call, { type, data }) {
   const final = data.final ? { final_event: type, lost_reason: data.reason ?? null } : {};
   const told = type === "call.lost" ? {} : { status: data.status, last_updated: data.occurred_at };
   return { ...call, ...told, ...final };
-}
-
-// Returns what calls `action` once, a moment after the first of several calls.
-function useGathered(action) {
-  const [gathering] = useState(() => ({ timer: null }));
-  return () => {
-    gathering.timer ??= setTimeout(() => {
-      gathering.timer = null;
-      action();
-    }, GATHER_MS);
-  };
 }
