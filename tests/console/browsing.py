@@ -48,6 +48,11 @@ class Tab:
         told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in grave]
         assert not grave, json.dumps(told, indent=2)
 
+    async def assert_fits_phone(self) -> None:
+        """Make the window as narrow as a phone, and fail when the page is wider."""
+        await self.page.set_viewport_size({"width": 375, "height": 800})
+        await self.assert_fits()
+
     async def assert_fits(self) -> None:
         """Fail when the page is wider than the window."""
         wide = await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -229,9 +229,9 @@ def open_client(api_url: str, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=api_url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
-async def new_tenant(admin: httpx.AsyncClient) -> dict[str, Any]:
+async def new_tenant(admin: httpx.AsyncClient, name: str = "crm") -> dict[str, Any]:
     """Create a tenant whose calls are the simulator's, and return what is shown of it once."""
-    wanted = {"name": "crm", "account_id": ACCOUNT, "project_id": PROJECT, "connector_id": CONNECTOR}
+    wanted = {"name": name, "account_id": ACCOUNT, "project_id": PROJECT, "connector_id": CONNECTOR}
     answer = await admin.post("/v1/admin/tenants", json=wanted)
     tenant: dict[str, Any] = answer.raise_for_status().json()
     return tenant

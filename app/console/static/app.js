@@ -1,6 +1,7 @@
 // Starts the console: the session decides between the login page and the others, the address bar which of those.
 import { Layout } from "./components/layout.js";
 import { useSession } from "./hooks.js";
+import { leave } from "./leaving.js";
 import { Login } from "./pages/login.js";
 import { NotFound } from "./pages/not_found.js";
 import { here, match } from "./router.js";
@@ -11,7 +12,15 @@ import { html, render, useEffect, useState } from "./ui.js";
 function useHere() {
   const [place, setPlace] = useState(here);
   useEffect(() => {
-    const follow = () => setPlace(here());
+    const follow = (event) => {
+      const wanted = location.hash;
+      const going = leave(() => {
+        if (location.hash === wanted) setPlace(here());
+        else location.hash = wanted;
+      });
+      // The page that is still shown keeps its address.
+      if (!going) history.replaceState(null, "", event.oldURL);
+    };
     window.addEventListener("hashchange", follow);
     return () => window.removeEventListener("hashchange", follow);
   }, []);

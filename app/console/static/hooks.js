@@ -5,6 +5,8 @@ import { current, followSession } from "./session.js";
 import { followStreamState, streamState, subscribe } from "./stream.js";
 import { useCallback, useEffect, useRef, useState } from "./ui.js";
 
+const MOST_EMPTY = 20;
+
 // Returns the latest value of something observable.
 export function useFollowed(read, follow) {
   const [value, setValue] = useState(read);
@@ -51,14 +53,14 @@ export function useList(path, { query, keyOf, limit = 50 }) {
     setList((old) => ({ asked, ...renewed(old.asked === asked ? old : null, first, keyOf) }));
     return first;
   }, [asked]);
-  const first = useLoading(asked, async (signal) => merge(await page(path, { query, limit, signal })));
+  const first = useLoading(asked, async (signal) => merge(await filledPage(path, { query, limit, signal })));
   const [following, setFollowing] = useState({ loading: false, problem: null });
   const shown = list.asked === asked ? list : { items: [], cursor: null };
 
   async function loadMore() {
     setFollowing({ loading: true, problem: null });
     try {
-      const next = await page(path, { query, limit, cursor: shown.cursor });
+      const next = await filledPage(path, { query, limit, cursor: shown.cursor });
       setList((old) => (old.asked === asked ? appended(old, next, keyOf) : old));
       setFollowing({ loading: false, problem: null });
     } catch (problem) {
@@ -106,11 +108,21 @@ function blank(asked) {
   return { asked, data: null, problem: null, loading: asked !== null };
 }
 
-// The first page, read again, before what is known of the others, unless too much is new for them to meet.
+// A page may be empty and not be the last: so many of those are passed over at once.
+async function filledPage(path, options) {
+  let found = await page(path, options);
+  for (let turn = 0; turn < MOST_EMPTY && found.items.length === 0 && found.next_cursor; turn += 1) {
+    found = await page(path, { ...options, cursor: found.next_cursor });
+  }
+  return found;
+}
+
+// The first page, read again, before what is known of the others, unless too much is new for them to meet or there is
+// no other any more.
 function renewed(old, first, keyOf) {
   const keys = new Set(first.items.map(keyOf));
   const meets = old?.items.some((item) => keys.has(keyOf(item)));
-  if (!meets) return { items: first.items, cursor: first.next_cursor };
+  if (!meets || first.next_cursor === null) return { items: first.items, cursor: first.next_cursor };
   const last = old.items.findLastIndex((item) => keys.has(keyOf(item)));
   const rest = old.items.slice(last + 1);
   return { items: [...first.items, ...rest], cursor: rest.length ? old.cursor : first.next_cursor };

@@ -1,10 +1,12 @@
 // What is around every page: navigation, the live stream's state, what is said aloud.
 import { useStreamState } from "../hooks.js";
+import { leave } from "../leaving.js";
 import { followMessages } from "../messages.js";
 import { routes } from "../routes.js";
 import { logOut } from "../session.js";
 import { html, useEffect, useState } from "../ui.js";
 import { Button } from "./button.js";
+import { LeaveQuestion } from "./leave_question.js";
 
 const LIVE = {
   connecting: ["Connecting…", "quiet"],
@@ -24,24 +26,27 @@ export function Layout({ session, path, children }) {
         <div class="who">
           <${LiveState} />
           <span class="name">${session.name}</span>
-          <${Button} look="quiet" onClick=${() => logOut()}>Log out<//>
+          <${Button} look="quiet" onClick=${() => void leave(() => logOut())}>Log out<//>
         </div>
       `}
     </header>
     <main id="main" tabindex="-1">${children}</main>
+    <${LeaveQuestion} />
     <${Announcer} />
   `;
 }
 
 function Nav({ session, path }) {
   const shown = routes.filter((one) => one.nav && one.kind === session.kind);
-  const isHere = (pattern) => path === pattern || path.startsWith(`${pattern}/`);
+  // Of "/admin" and "/admin/tenants" the longer one is where somebody is.
+  const around = shown.map((one) => one.pattern).filter((pattern) => path === pattern || path.startsWith(`${pattern}/`));
+  const nearest = around.sort((one, other) => other.length - one.length)[0];
   return html`
     <nav aria-label="Pages">
       <ul>
         ${shown.map(({ pattern, nav }) => html`
           <li key=${pattern}>
-            <a href=${`#${pattern}`} aria-current=${isHere(pattern) ? "page" : undefined}>${nav}</a>
+            <a href=${`#${pattern}`} aria-current=${pattern === nearest ? "page" : undefined}>${nav}</a>
           </li>
         `)}
       </ul>

@@ -71,7 +71,7 @@ function What({ call }) {
   const { polling } = call;
   const failing = polling.consecutive_failures > 0 && `; the last ${counted(polling.consecutive_failures, "answer")} had no status`;
   return html`
-    <${Facts} rows=${[
+    <div class="panel"><${Facts} rows=${[
       ["Status", html`<${StatusBadge} status=${statusOf(call)} />`],
       call.lost_reason && ["Lost because of", call.lost_reason],
       ["Created", html`<${Time} at=${call.created_at} />`],
@@ -83,7 +83,7 @@ function What({ call }) {
       ["Polls", `${counted(polling.polls, "poll")}${failing || ""}`],
       ["Last poll", html`<${Time} at=${polling.last_polled_at} />`],
       ["Next poll", polling.next_poll_at ? html`<${Time} at=${polling.next_poll_at} />` : "none any more"],
-    ]} />
+    ]} /></div>
   `;
 }
 

@@ -49,7 +49,7 @@ export function NewSubscription() {
         <${Field} label="Call SID" value=${fields.sid} onInput=${set("sid")} error=${errorOf("call_sid")} required
           placeholder="OUT-…" autocomplete="off" spellcheck=${false} />
         <${Field} label="Callback URL" value=${fields.url} onInput=${set("url")} error=${errorOf("callback_url")} required
-          placeholder="https://…" autocomplete="off" spellcheck=${false} inputmode="url" />
+          autocomplete="off" spellcheck=${false} inputmode="url" />
         <${Field} label="Events" value=${fields.events} onInput=${set("events")} error=${errorOf("events")}
           hint="Types such as call.completed, or final; nothing means all of them." autocomplete="off" spellcheck=${false} />
         <${Field} label="Metadata" as="textarea" rows="3" value=${fields.metadata} onInput=${set("metadata")} error=${errorOf("metadata")}

@@ -59,7 +59,7 @@ export function Subscription({ params }) {
 function What({ subscription: one }) {
   const { call_sid, account_id, project_id } = one;
   return html`
-    <${Facts} rows=${[
+    <div class="panel"><${Facts} rows=${[
       ["Id", html`<span class="code">${one.id}</span>`],
       ["Status", html`<${StatusBadge} status=${one.status} />`],
       ["Call", html`<a class="code" href=${link(at`/calls/${call_sid}`, { account_id, project_id })}>${call_sid}</a>`],
@@ -72,7 +72,7 @@ function What({ subscription: one }) {
       ["Made", html`<${Time} at=${one.created_at} />`],
       ["Last change", html`<${Time} at=${one.updated_at} />`],
       ["Deliveries", html`<a href=${link("/deliveries", { subscription_id: one.id })}>Show its deliveries</a>`],
-    ]} />
+    ]} /></div>
   `;
 }
 

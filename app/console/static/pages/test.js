@@ -33,7 +33,7 @@ export function Test() {
       <${ProblemNote} problem=${refusal} title="Not sent" />
       <form onSubmit=${submit}>
         <${Field} label="Callback URL" value=${url} onInput=${setUrl} error=${refusal?.errorOf("callback_url") ?? ""} required
-          placeholder="https://…" autocomplete="off" spellcheck=${false} inputmode="url" />
+          autocomplete="off" spellcheck=${false} inputmode="url" />
         <p class="actions"><${Button} look="primary" type="submit" busy=${busy}>Send<//></p>
       </form>
       ${result && html`
