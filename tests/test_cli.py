@@ -203,7 +203,10 @@ def test_the_listener_takes_its_secrets_from_the_environment_and_fails_as_often_
         lines = process.stdout.read().splitlines()
         assert process.wait(40) == 0
     assert codes == [503, 204]
-    assert [line.split()[-2:] for line in lines] == [["verified", "evt_1"]] * 2
+    assert [line.split()[-4:] for line in lines] == [
+        ["verified", "answered", "503", "evt_1"],
+        ["call.ringing", "verified", "again", "evt_1"],
+    ]
 
 
 @pytest.mark.e2e

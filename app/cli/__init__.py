@@ -8,7 +8,8 @@ import click
 from app.cli.encryption import secrets
 from app.cli.health import health
 from app.cli.keys import keys
-from app.cli.peers import listen, simulate
+from app.cli.listening import listen
+from app.cli.peers import simulate
 from app.cli.serving import api, dev, worker
 from app.cli.settings import settings
 from app.cli.tenants import tenants

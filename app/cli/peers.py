@@ -1,4 +1,4 @@
-"""Commands that play the others: the upstream that is polled, and a receiver of webhooks."""
+"""The command that plays the upstream that is polled."""
 # ruff: noqa: PLC0415 -- a command imports what it needs: --help is quick, and the service runs without the dev extra
 
 import click
@@ -51,35 +51,3 @@ def simulate(
         f" -H 'X-CONNECTOR-ID: {DEMO_ACCOUNT.connector_ids[0]}'"
     )
     run_simulator(settings, host, port)
-
-
-@click.command()
-@click.option("--host", default=LOOPBACK, show_default=True)
-@click.option("--port", default=9001, show_default=True, type=PORT)
-@click.option(
-    "--secret",
-    "secrets",
-    multiple=True,
-    envvar="RINGBACK_LISTEN_SECRET",
-    show_envvar=True,
-    help="A signing secret (whsec_…); may be repeated. Separated by spaces in the environment.",
-)
-@click.option("--status", default=204, show_default=True, type=click.IntRange(200, 599), help="What to answer with.")
-@click.option("--delay", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Seconds to an answer.")
-@click.option("--first", default=None, type=click.IntRange(min=0), help="Behave so for so many requests only.")
-def listen(*, host: str, port: int, secrets: tuple[str, ...], status: int, delay: float, first: int | None) -> None:
-    """Receive webhooks on any path, verify each signature, print one line each."""
-    from app.dev.listener import ListenerBehaviour, run_listener
-    from app.domain.errors import InvalidSecret
-    from app.domain.signing import secret_key
-
-    for secret in secrets:
-        try:
-            secret_key(secret)
-        except InvalidSecret as error:
-            raise failure(str(error)) from None
-    check_port(host, port)
-    verifying = "verifies signatures" if secrets else "verifies nothing, since it was given no --secret"
-    click.echo(f"The listener is at http://{in_url(host)}:{port} and {verifying}.")
-    behaviour = ListenerBehaviour(status=status, delay_seconds=delay, first_requests=first)
-    run_listener(secrets, host, port, behaviour=behaviour)

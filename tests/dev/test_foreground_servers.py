@@ -20,8 +20,8 @@ from app.dev.simulator import SimulatorSettings, run_simulator
 run_simulator(SimulatorSettings(error_share=0, slow_share=0), "127.0.0.1", {port})
 """
 _LISTENER = """
-from app.dev.listener import run_listener
-run_listener(["{secret}"], "127.0.0.1", {port})
+from app.dev.listener import Listening, run_listener
+run_listener(Listening(secrets=["{secret}"], port={port}))
 """
 
 
@@ -71,6 +71,7 @@ def test_the_listener_prints_a_line_per_delivery_at_once() -> None:
     with _running(_LISTENER, port) as process:
         assert process.stdout is not None
         assert httpx.post(f"http://127.0.0.1:{port}/hook", content=body, headers=headers).status_code == 204
+        assert "verifies signatures" in process.stdout.readline()
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0

@@ -80,6 +80,8 @@ async def test_a_good_signature_is_verified_and_the_delivery_read() -> None:
         final=True,
         occurred_at="2024-03-15T10:05:30Z",
         body=_BODY,
+        answer="204",
+        document=_EVENT,
     )
     assert abs(delivery.received_at - datetime.now(UTC).timestamp()) < 60
 
