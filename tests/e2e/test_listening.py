@@ -38,10 +38,10 @@ async def _lines(process: asyncio.subprocess.Process, count: int) -> list[str]:
     return [(await process.stdout.readline()).decode() for _ in range(count)]
 
 
-async def test_it_subscribes_verifies_and_shows_what_comes(stack: Stack) -> None:
+async def test_it_subscribes_verifies_and_shows_what_comes(shared: Stack) -> None:
     sid = new_sid()
-    stack.tell(sid, LIFE)
-    async with _listening(stack, "--port", str(free_port()), "--subscribe", sid) as process:
+    shared.tell(sid, LIFE)
+    async with _listening(shared, "--port", str(free_port()), "--subscribe", sid) as process:
         _, subscribed, *shown = await _lines(process, 7)
         process.terminate()
         _, notes = await process.communicate()
@@ -53,27 +53,27 @@ async def test_it_subscribes_verifies_and_shows_what_comes(stack: Stack) -> None
 
 
 @pytest.mark.parametrize("failure", ["reset", "close"])
-async def test_what_it_breaks_off_comes_again(stack: Stack, failure: str) -> None:
+async def test_what_it_breaks_off_comes_again(shared: Stack, failure: str) -> None:
     sid = new_sid()
-    stack.tell(sid, LIFE[:1])
+    shared.tell(sid, LIFE[:1])
     words = ("--port", str(free_port()), "--subscribe", sid, "--fail", failure, "--first", "1", "--json")
-    async with _listening(stack, *words) as process:
+    async with _listening(shared, *words) as process:
         first, second = [json.loads(line) for line in await _lines(process, 2)]
     assert (first["answer"], second["answer"]) == (failure, "204")
     assert first["webhook_id"] == second["webhook_id"]
     assert second["notes"] == ["again"]
 
 
-async def test_it_reads_streams_until_their_calls_have_ended(stack: Stack) -> None:
+async def test_it_reads_streams_until_their_calls_have_ended(shared: Stack) -> None:
     sids = [new_sid(), new_sid()]
     for sid in sids:
-        stack.tell(sid, LIFE[:2])
-        await stack.subscribe(sid)
+        shared.tell(sid, LIFE[:2])
+        await shared.subscribe(sid)
     words = ("--stream", "--json", *(word for sid in sids for word in ("--subscribe", sid)))
-    async with _listening(stack, *words) as process:
+    async with _listening(shared, *words) as process:
         before = [json.loads(line) for line in await _lines(process, 4)]
         for sid in sids:
-            stack.tell(sid, LIFE)
+            shared.tell(sid, LIFE)
         rest, _ = await process.communicate()
     after = [json.loads(line) for line in rest.decode().splitlines()]
     for sid in sids:
@@ -91,8 +91,8 @@ async def test_it_reads_streams_until_their_calls_have_ended(stack: Stack) -> No
         (("--stream", "--events", "nonsense"), "event type"),
     ],
 )
-async def test_what_cannot_be_is_told_in_a_line(stack: Stack, words: tuple[str, ...], hint: str) -> None:
-    async with _listening(stack, "--port", str(free_port()), *words) as process:
+async def test_what_cannot_be_is_told_in_a_line(shared: Stack, words: tuple[str, ...], hint: str) -> None:
+    async with _listening(shared, "--port", str(free_port()), *words) as process:
         async with asyncio.timeout(20):
             _, said = await process.communicate()
     assert process.returncode != 0
