@@ -103,7 +103,9 @@ class JournalReader:
             more |= left
         for partition, found in zip(lost, await self._read([(one, b"") for one in lost]), strict=True):
             self._last.pop(partition.number, None)
-            entries += self._taken(partition, found, horizon)[0]
+            taken, left = self._taken(partition, found, horizon)
+            entries += taken
+            more |= left
         return Look(tuple(sorted(entries, key=_by_order)), missed or bool(lost), more)
 
     async def events_of(self, entries: Sequence[Entry]) -> list[RecordedEvents | None]:
