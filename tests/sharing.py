@@ -6,7 +6,7 @@ Groups are told by file and not by xdist's marks: xdist 3.8 loses the marks with
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # it has none
 
 # Files whose tests start what they need, each for itself.
-_ALONE = ("test_judge", "test_rolling_restart", "test_termination", "test_upgrades")
+_ALONE = ("test_judge", "test_streams_end", "test_rolling_restart", "test_termination", "test_upgrades")
 _GROUPS = {
     "tests/e2e/test_documented_receivers.py": "documented",
     "tests/e2e/test_rotation.py": "busy",

@@ -1,12 +1,21 @@
 """What readers of streams are told, over real connections."""
 
+import asyncio
+from dataclasses import replace
+
 import httpx
 import pytest
 
+from app.api import event_stream
+from app.domain.event import Event
+from app.domain.subscription import EventFilter
+from app.service.calls import WantedCall
+from app.service.live.inbox import Told
+from app.service.live.streams import Reader
 from app.settings import Settings
 from app.store.watches import JOURNAL_LENGTH
 from tests.api.client import ADMIN, new_tenant, subscribe
-from tests.builders import CALL_SID, LIFE
+from tests.builders import CALL_SID, LIFE, make_names
 from tests.conftest import MakeSettings
 from tests.live.conftest import Office
 from tests.live.reading import Frame, reading
@@ -204,3 +213,50 @@ async def test_a_revoked_key_reads_no_further(office: Office) -> None:
         assert (await office.api.delete(f"{path}/{made['id']}", headers=ADMIN)).status_code == 204
         await office.streams.check_keys_once()
         assert await frames.event() == Frame(END, "", {"reason": "key_revoked"})
+
+
+async def test_a_reader_that_takes_nothing_is_broken_off(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "_STUCK_SECONDS", 0.2)
+    host, port = office.api.base_url.host, office.api.base_url.port
+    reader, writer = await asyncio.open_connection(host, port)
+    request = f"GET {ALL} HTTP/1.1\r\nHost: x\r\nAuthorization: {office.tenant['Authorization']}\r\n\r\n"
+    writer.write(request.encode())
+    assert b"200 OK" in await reader.readline()
+    # From here on it reads nothing more, and what waits for it is more than all buffers on the way hold.
+    writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a socket's
+    [stream] = office.streams._open
+    told = Told.of(make_names(), 1, Event("ringing", 1, "ringing", "queued", LIFE[2][1], 1.0))
+    for _ in range(40):
+        stream.inbox.put(replace(told, data=b"x" * 1_000_000))
+    await _until_nobody_reads(office)
+    assert stream.inbox.ended == "reader_too_slow"
+    writer.transport.abort()
+
+
+async def test_a_reader_that_goes_away_is_forgotten(office: Office) -> None:
+    async with reading(office.api, ALL, office.tenant):
+        assert len(office.streams._open) == 1
+    await _until_nobody_reads(office)
+
+
+async def _until_nobody_reads(office: Office) -> None:
+    """Wait until the server has noticed: the test's own time-out bounds it."""
+    while office.streams._open:  # noqa: ASYNC110 -- a server gives no signal of that
+        await asyncio.sleep(0.01)
+
+
+async def test_all_is_quiet_while_a_filter_lets_nothing_through(office: Office) -> None:
+    await subscribe(office.api, office.tenant)
+    async with reading(office.api, CALL, office.tenant, events="call.busy"):
+        [stream] = office.streams._open
+    await _until_nobody_reads(office)
+    key = stream.reader.key
+    wanted = Reader(key, EventFilter(("call.busy",)))
+    opened = await office.streams.of_call(wanted, WantedCall(CALL_SID), "")
+    assert opened
+    parts = opened.parts(quiet_seconds=0.05)
+    await office.happen(CALL_SID, LIFE[:3])
+    assert await anext(parts) is None
+    await office.happen(CALL_SID)
+    assert [part async for part in parts if part is not None] == ["call_ended"]
+    opened.close()

@@ -82,7 +82,7 @@ async def test_a_retry_within_the_keys_lifetimes_does_not_shorten_them(resources
     after = await lifetimes(resources)
     assert all(after[name] > before[name] - 60_000 for name in before)
     forever = {name for name, left in after.items() if left == -1}
-    assert forever == {"rb:installation", one.partition.outbox}
+    assert forever == {"rb:installation", one.partition.outbox, one.partition.journal}
 
 
 async def test_a_subscription_that_has_expired_leaves_the_outbox(resources: Resources) -> None:
