@@ -57,19 +57,23 @@ export async function open(method, path, { query, body, headers = {}, signal, ke
   throw problem;
 }
 
-// Sends a request and returns the decoded JSON, null when the answer is empty. The options are those of open().
-export async function request(method, path, options = {}) {
+// Sends a request and returns {status, data}: the decoded JSON, null when the answer is empty. The options are those of
+// open().
+export async function answerOf(method, path, options = {}) {
   const patience = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, patience]) : patience;
   const response = await open(method, path, { ...options, signal });
   const text = await read(response, signal);
-  if (!text) return null;
+  if (!text) return { status: response.status, data: null };
   try {
-    return JSON.parse(text);
+    return { status: response.status, data: JSON.parse(text) };
   } catch {
     throw unreadable(response);
   }
 }
+
+// Sends a request and returns its data, see answerOf().
+export const request = async (method, path, options) => (await answerOf(method, path, options)).data;
 
 export const get = (path, options) => request("GET", path, options);
 export const post = (path, body, options) => request("POST", path, { ...options, body });

@@ -33,6 +33,21 @@ export function useStream(listener) {
   useEffect(() => subscribe((message) => latest.current(message)), []);
 }
 
+// The fields of a form: {name: text}, which begin as `initial` and do so again with each other one. Returns
+// [fields, set]; set(name) is what takes a field's new text.
+export function useGiven(initial) {
+  const [given, setGiven] = useState(initial);
+  useEffect(() => setGiven(initial), [JSON.stringify(initial)]);
+  return [given, (name) => (text) => setGiven((old) => ({ ...old, [name]: text }))];
+}
+
+// Returns the ref of a form: with each new `refusal` the focus goes to the first of its fields that is wrong, if one is.
+export function useFaultFocus(refusal) {
+  const form = useRef(null);
+  useEffect(() => form.current?.querySelector('[aria-invalid="true"]')?.focus(), [refusal]);
+  return form;
+}
+
 // Reads `path` (null: nothing yet). Returns {data, problem, loading, reload}; while it is read again the old data stay.
 export function useResource(path, query) {
   const asked = path === null ? null : JSON.stringify([path, query ?? {}]);

@@ -21,3 +21,14 @@ export function duration(seconds) {
   const [unit, name] = SPANS.find(([least]) => seconds >= least) ?? [1, "s"];
   return `${SHORT.format(seconds / unit)} ${name}`;
 }
+
+// A length of time that goes on, to the second: "12 s", "4 min 12 s", "2 h 5 min", "3 d 1 h".
+export function span(seconds) {
+  const whole = Math.floor(seconds);
+  const index = SPANS.findIndex(([least]) => whole >= least);
+  if (index < 0) return `${whole} s`;
+  const [unit, name] = SPANS[index];
+  const [below, belowName] = SPANS[index + 1] ?? [1, "s"];
+  const rest = Math.floor((whole % unit) / below);
+  return `${count(Math.floor(whole / unit))} ${name}${rest ? ` ${rest} ${belowName}` : ""}`;
+}

@@ -44,3 +44,8 @@ export function link(path, query = {}) {
 export function navigate(path, query) {
   location.hash = link(path, query);
 }
+
+// Goes to an href made by link(), in place of the present address rather than behind it.
+export function replace(href) {
+  location.replace(href);
+}

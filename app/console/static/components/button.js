@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "../ui.js";
 import { Confirm } from "./confirm.js";
 
 // look: "plain", "primary", "danger", "quiet". onClick may return a promise, during which the button does nothing.
-// confirm: {title, text, action} asks first.
+// confirm: {title, text, action, dismiss} asks first, see Confirm.
 export function Button({ look = "plain", type = "button", busy = false, disabled = false, onClick, confirm, children, ...rest }) {
   const [working, setWorking] = useState(false);
   const [asking, setAsking] = useState(false);

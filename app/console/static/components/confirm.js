@@ -23,14 +23,14 @@ export function Dialog({ title, onClose, children }) {
   `;
 }
 
-// `action` is the word on the button that goes on.
-export function Confirm({ title, text, action, look = "danger", onConfirm, onCancel }) {
+// `action` is the word on the button that goes on, `dismiss` that on the one that does not.
+export function Confirm({ title, text, action, dismiss = "Cancel", look = "danger", onConfirm, onCancel }) {
   return html`
     <${Dialog} title=${title} onClose=${onCancel}>
       <p>${text}</p>
       <div class="row">
         <button type="button" class="button" data-look=${look} onClick=${onConfirm}>${action}</button>
-        <button type="button" class="button" data-look="plain" autofocus onClick=${onCancel}>Cancel</button>
+        <button type="button" class="button" data-look="plain" autofocus onClick=${onCancel}>${dismiss}</button>
       </div>
     <//>
   `;

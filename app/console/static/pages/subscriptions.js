@@ -1,5 +1,6 @@
 // The tenant's subscriptions, the newest first.
 import { at } from "../api.js";
+import { placeOf } from "../calls.js";
 import { Button } from "../components/button.js";
 import { Field } from "../components/field.js";
 import { Page } from "../components/page.js";
@@ -8,24 +9,22 @@ import { Pager } from "../components/pager.js";
 import { StatusBadge } from "../components/status_badge.js";
 import { Table } from "../components/table.js";
 import { Time } from "../components/time.js";
-import { useList, useStream } from "../hooks.js";
+import { useGiven, useList, useStream } from "../hooks.js";
 import { useGathered } from "../polling.js";
 import { link, navigate } from "../router.js";
-import { html, useState } from "../ui.js";
+import { html } from "../ui.js";
 
 const STATUSES = ["active", "paused", "completed", "cancelled", "disabled"];
 const COLUMNS = [
   { title: "Subscription", cell: (one) => html`<a class="code" href=${link(at`/subscriptions/${one.id}`)}>${one.id}</a>` },
-  { title: "Call", cell: ({ call_sid, account_id, project_id }) => html`
-    <a class="code" href=${link(at`/calls/${call_sid}`, { account_id, project_id })}>${call_sid}</a>
-  ` },
+  { title: "Call", cell: (one) => html`<a class="code" href=${placeOf(one)}>${one.call_sid}</a>` },
   { title: "Callback URL", cell: (one) => html`<span class="code">${one.callback_url}</span>` },
   { title: "Status", cell: (one) => html`<${StatusBadge} status=${one.status} />` },
   { title: "Made", cell: (one) => html`<${Time} at=${one.created_at} />` },
 ];
 
 export function Subscriptions({ query }) {
-  const only = { status: query.get("status") || undefined, call_sid: query.get("call_sid") || undefined };
+  const only = { status: query.get("status") ?? "", call_sid: query.get("call_sid") ?? "" };
   const list = useList("/v1/subscriptions", { query: only, keyOf: (one) => one.id });
   const reloadSoon = useGathered(list.reload);
   useStream((message) => {
@@ -34,32 +33,35 @@ export function Subscriptions({ query }) {
   const subscribe = html`<a class="button" data-look="primary" href=${link("/subscriptions/new")}>Subscribe</a>`;
   return html`
     <${Page} title="Subscriptions" actions=${subscribe}>
-      <${Filter} key=${query.toString()} only=${only} />
+      <${Filter} only=${only} problem=${list.problem} />
       <${ProblemNote} problem=${list.problem} onRetry=${list.reload} />
       <${Table} caption="Subscriptions" columns=${COLUMNS} rows=${list.items} keyOf=${(one) => one.id} loading=${list.loading} />
       ${list.loaded && !list.more && list.items.length === 0 && html`
-        <${Empty} title="No subscriptions">None was made, or none fits the filter.<//>
+        <${Empty} title="No subscriptions">${only.status || only.call_sid ? "None fits the filter." : "None was made yet."}<//>
       `}
       <${Pager} list=${list} />
     <//>
   `;
 }
 
-function Filter({ only }) {
-  const [status, setStatus] = useState(only.status ?? "");
-  const [sid, setSid] = useState(only.call_sid ?? "");
+function Filter({ only, problem }) {
+  const [given, set] = useGiven(only);
   const submit = (event) => {
     event.preventDefault();
-    navigate("/subscriptions", { status: status || undefined, call_sid: sid.trim() || undefined });
+    navigate("/subscriptions", { status: given.status, call_sid: given.call_sid.trim() });
   };
   return html`
-    <form class="row" role="search" onSubmit=${submit}>
-      <${Field} label="Status" as="select" value=${status} onInput=${setStatus}>
+    <form class="row" role="search" aria-label="Filter subscriptions" onSubmit=${submit}>
+      <${Field} label="Status" as="select" name="status" value=${given.status} onInput=${set("status")} error=${problem?.errorOf("status") ?? ""}>
         <option value="">any</option>
         ${STATUSES.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
       <//>
-      <${Field} label="Call SID" value=${sid} onInput=${setSid} placeholder="OUT-…" autocomplete="off" spellcheck=${false} />
-      <${Button} type="submit">Show<//>
+      <${Field} label="Call SID" name="call_sid" value=${given.call_sid} onInput=${set("call_sid")}
+        error=${problem?.errorOf("call_sid") ?? ""} placeholder="OUT-…" autocomplete="off" spellcheck=${false} />
+      <div class="actions">
+        <${Button} type="submit">Show<//>
+        ${(only.status || only.call_sid) && html`<a href="#/subscriptions">Show all</a>`}
+      </div>
     </form>
   `;
 }

@@ -7,23 +7,29 @@ import { Field } from "../components/field.js";
 import { Page } from "../components/page.js";
 import { ProblemNote } from "../components/notes.js";
 import { Outcome } from "../components/outcome.js";
+import { Time } from "../components/time.js";
+import { useFaultFocus, useGiven } from "../hooks.js";
+import { outcomeOf } from "../outcomes.js";
 import { duration } from "../quantities.js";
 import { html, useState } from "../ui.js";
 
-export function Test() {
-  const [url, setUrl] = useState("");
+const GONE = 410;
+
+export function Test({ query }) {
+  const [given, set] = useGiven({ url: query.get("callback_url") ?? "" });
   const [busy, setBusy] = useState(false);
   const [result, setResult] = useState(null);
   const { refusal, act } = useActions();
+  const form = useFaultFocus(refusal);
   const submit = async (event) => {
     event.preventDefault();
     if (busy) return;
     setBusy(true);
     setResult(null);
-    const asked = url.trim();
+    const asked = given.url.trim();
     await act(() => post("/v1/callbacks/test", { callback_url: asked }), (answer) => {
-      setResult({ asked, ...answer });
-      return "The test event was sent.";
+      setResult({ asked, at: new Date().toISOString(), ...answer });
+      return `Sent. Answer: ${outcomeOf(answer.status_code, answer.error)?.words}.`;
     });
     setBusy(false);
   };
@@ -31,21 +37,35 @@ export function Test() {
     <${Page} title="Send a test event" narrow>
       <p>Sends a signed <span class="code">ping</span> to a callback URL at once, and shows what it answers.</p>
       <${ProblemNote} problem=${refusal} title="Not sent" />
-      <form onSubmit=${submit}>
-        <${Field} label="Callback URL" value=${url} onInput=${setUrl} error=${refusal?.errorOf("callback_url") ?? ""} required
-          autocomplete="off" spellcheck=${false} inputmode="url" />
-        <p class="actions"><${Button} look="primary" type="submit" busy=${busy}>Send<//></p>
+      <form class="stack" ref=${form} onSubmit=${submit}>
+        <${Field} label="Callback URL" name="callback_url" value=${given.url} onInput=${set("url")} required
+          error=${refusal?.errorOf("callback_url") ?? ""} autocomplete="off" spellcheck=${false} inputmode="url" />
+        <p class="actions"><${Button} look="primary" type="submit" busy=${busy}>Send<//>
+          ${busy && html` <span class="hint">Waiting for the answer…</span>`}</p>
       </form>
-      ${result && html`
-        <section>
-          <h2>Answer</h2>
-          <${Facts} rows=${[
-            ["Sent to", html`<span class="code">${result.asked}</span>`],
-            ["Answer", html`<${Outcome} statusCode=${result.status_code} error=${result.error} />`],
-            ["Took", duration(result.duration_ms / 1000)],
-          ]} />
-        </section>
-      `}
+      ${result && html`<${Answer} result=${result} />`}
     <//>
   `;
+}
+
+function Answer({ result }) {
+  return html`
+    <section class="panel" aria-label="Answer">
+      <${Facts} rows=${[
+        ["Answer", html`<${Outcome} statusCode=${result.status_code} error=${result.error} />`],
+        ["Took", duration(result.duration_ms / 1000)],
+        ["Sent to", html`<span class="code">${result.asked}</span>`],
+        ["At", html`<${Time} at=${result.at} />`],
+      ]} />
+      <p>${meaningOf(result)}</p>
+    </section>
+  `;
+}
+
+// What a delivery with this answer would come to.
+function meaningOf({ status_code: status, error }) {
+  if (outcomeOf(status, error)?.good) return "The receiver took it.";
+  if (status === GONE) return "The receiver says that it is gone: that would end a subscription.";
+  if (status >= 300 && status < 400) return "Redirects are not followed: a delivery would be tried again at the same URL.";
+  return `${status ? "The receiver did not take it" : "There was no answer"}: a delivery would be tried again.`;
 }
