@@ -59,6 +59,10 @@ async def test_calls_are_found_by_their_sid_and_by_keyboard(tab: Tab, rig: Stack
     await expect(tab.page.get_by_role("row").filter(has_text=sid)).to_have_count(0)
     await expect(show).to_be_focused()
 
+    await tab.page.get_by_role("link", name="Show all").click()
+    await expect(tab.page.get_by_role("row").filter(has_text=sid)).to_contain_text("completed")
+    await expect(tab.page.get_by_label("Calls", exact=True)).to_have_value("")
+
     await tab.page.get_by_label("Call SID").focus()
     await tab.page.keyboard.type(sid)
     await tab.page.keyboard.press("Enter")

@@ -9,6 +9,23 @@ from tests.e2e.stack import Stack, new_path, new_sid
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
+# Goes to an address and types into a field of it in the very moment in which that is there. Ends when all of what
+# the page does after it is drawn has had its turn.
+TYPE_AT_ONCE = """
+([address, name, text]) => new Promise((ended) => {
+  const observer = new MutationObserver(() => {
+    const field = document.querySelector(`[name="${name}"]`);
+    if (!field) return;
+    observer.disconnect();
+    field.value = text;
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(ended)));
+  });
+  observer.observe(document.body, { childList: true, subtree: true });
+  location.hash = address;
+})
+"""
+
 
 async def test_a_subscription_is_made_paused_resumed_replayed_and_cancelled(tab: Tab, rig: Stack) -> None:
     sid, path = new_sid(), new_path()
@@ -57,6 +74,15 @@ async def test_a_subscription_is_made_paused_resumed_replayed_and_cancelled(tab:
     await tab.page.set_viewport_size({"width": 375, "height": 800})
     await tab.assert_accessible()
     await tab.assert_fits()
+
+
+async def test_what_is_typed_as_soon_as_a_form_is_there_stays(tab: Tab, rig: Stack) -> None:
+    await tab.go("/subscriptions")
+    await tab.log_in(rig.api_key)
+    await tab.page.evaluate(TYPE_AT_ONCE, ["#/subscriptions/new", "call_sid", "OUT-1"])
+    await expect(tab.page.get_by_label("Call SID")).to_have_value("OUT-1")
+    await tab.page.get_by_label("Callback URL").fill("https://example.com/")
+    await expect(tab.page.get_by_label("Call SID")).to_have_value("OUT-1")
 
 
 async def test_a_test_event_shows_what_the_receiver_answers(tab: Tab, rig: Stack) -> None:

@@ -36,9 +36,13 @@ export function useStream(listener) {
 // The fields of a form: {name: text}, which begin as `initial` and do so again with each other one. Returns
 // [fields, set]; set(name) is what takes a field's new text.
 export function useGiven(initial) {
-  const [given, setGiven] = useState(initial);
-  useEffect(() => setGiven(initial), [JSON.stringify(initial)]);
-  return [given, (name) => (text) => setGiven((old) => ({ ...old, [name]: text }))];
+  const origin = JSON.stringify(initial);
+  const [state, setState] = useState({ origin, given: initial });
+  const fresh = state.origin !== origin;
+  // Set while it is drawn: an effect comes after the page is seen, and would take back what is typed until then.
+  if (fresh) setState({ origin, given: initial });
+  const set = (name) => (text) => setState((old) => ({ ...old, given: { ...old.given, [name]: text } }));
+  return [fresh ? initial : state.given, set];
 }
 
 // Returns the ref of a form: with each new `refusal` the focus goes to the first of its fields that is wrong, if one is.
